@@ -1,0 +1,1 @@
+"""Floor 6: one module per verb of the command line."""

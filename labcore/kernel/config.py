@@ -1,0 +1,27 @@
+"""Where things live and which environment variables are read: the only place that reads them."""
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+DATABASE_URL_VARIABLE = "LABCORE_DATABASE_URL"
+CACHE_VARIABLE = "LABCORE_CACHE"
+
+
+def database_url() -> str | None:
+    """The user's own PostgreSQL, `postgresql://…`, or None for the embedded one."""
+    return os.environ.get(DATABASE_URL_VARIABLE) or None
+
+
+def cache_dir() -> Path:
+    """The machine user's cache folder (created): embedded databases, locks, logs."""
+    chosen = os.environ.get(CACHE_VARIABLE)
+    path = Path(chosen) if chosen else Path(platformdirs.user_cache_dir("labcore"))
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def runs_dir() -> Path:
+    """Where recordings go unless told otherwise: `runs/` below the working directory."""
+    return Path("runs")

@@ -1,0 +1,1 @@
+"""Floor 4: load, samples, pairs, statistics, verdicts. Knows no picture."""

@@ -1,0 +1,124 @@
+"""The record of an experiment on disk: what is written, under which names, in which units.
+
+    runs/<id>/
+      experiment.json        design, seeds, parameters, environment (versioned: `SCHEMA_VERSION`)
+      runs.parquet           one row a run: the fields of `RunRow`
+      requests/<run>.parquet one row a request: `REQUEST_COLUMNS`
+      samples/<run>.parquet  one row a sample and metric: `SAMPLE_COLUMNS`
+      verdict.json           a list of verdicts: the fields of `labcore.measure.verdict.Verdict`
+      report.html            the report, rebuilt from the above by `labcore report`
+
+Raw data stay, so anyone can recompute every figure. Latency counts from the *intended* start;
+service time from the actual send.
+"""
+
+from dataclasses import dataclass, field
+
+SCHEMA_VERSION = 1
+
+REQUEST_COLUMNS = {
+    "intended_ns": "int64",  # monotonic, from the schedule drawn beforehand
+    "woke_ns": "int64",  # when the pacer handed the request over; minus intended = send lateness
+    "sent_ns": "int64",  # when its bytes were written; minus woke = wait for a connection; 0 = never
+    "first_byte_ns": "int64",  # first bytes of the answer; 0 = none came
+    "done_ns": "int64",  # answer complete, or failure known, or end of the run
+    "status": "int16",  # HTTP status; 0 where no answer came
+    "outcome": "string",  # the workload's word, or timeout, reset, refused, unfinished, overload
+    "connection": "int32",  # number of the connection used; -1 = none
+}
+
+SAMPLE_COLUMNS = {
+    "at_s": "float64",  # seconds since the first intended start of the run
+    "source": "string",  # server, driver or machine
+    "metric": "string",
+    "value": "float64",
+}
+
+CONTROL = "control"  # the arm that is the baseline once more: the A/A row of every report
+
+
+@dataclass(slots=True)
+class RunRow:
+    """One run: one fresh server process under one schedule. Times end in their unit; shares are 0..1.
+
+    `block` numbers the interleaved blocks: the arms of a block share one schedule, and each arm is
+    paired with the baseline's run of its block. NaN marks what could not be measured (a foreign lane
+    has no inner gauges).
+    """
+
+    run: str  # r0001, r0002, … in the order they ran
+    block: int
+    slot: int  # place within the block
+    arm: str  # the lane's name, or `control`
+    lane: str
+    attempt: int  # 1, or higher where a void run was repeated
+    started_at: str  # UTC, ISO 8601
+    seed: int
+    offered_per_s: float
+    achieved_per_s: float  # answered within the contract, over the time offered
+    duration_s: float
+    requests: int
+    outcomes: dict[str, int]
+    error_share: float
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    p999_ms: float
+    max_ms: float
+    mean_ms: float
+    service_p50_ms: float
+    service_p99_ms: float
+    lateness_p50_us: float
+    lateness_p99_us: float
+    lateness_max_us: float
+    connection_wait_p99_ms: float
+    connections: int
+    connect_failures: int
+    driver_cpu_share: float  # of one core
+    driver_run_delay_share: float  # time runnable but not running, over wall time
+    driver_gc_pause_ms: float
+    server_cpu_share: float  # of one core
+    server_run_delay_share: float
+    cpu_per_request_us: float
+    rss_peak_mb: float
+    rss_idle_mb: float
+    threads_max: float
+    voluntary_switches_per_request: float
+    involuntary_switches_per_request: float
+    loop_lag_max_ms: float
+    server_gc_pause_ms: float
+    worker_pool_size: float
+    worker_pool_busy_mean: float
+    worker_pool_queued_max: float
+    db_pool_size: float
+    db_pool_busy_mean: float
+    db_pool_waiting_max: float
+    in_flight_mean: float
+    little_gap_share: float  # |N - X R| / N
+    steal_share: float
+    foreign_cpu_share: float  # CPU used by others, of the whole machine
+    speed_before_ns: float  # per turn of a fixed loop, CPU time: describes the core, voids nothing
+    speed_after_ns: float
+    bottleneck: str
+    evidence: str
+    void: bool
+    why: str  # which void rules fired, with value and limit; empty when valid
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """What is decided before the first run. Everything random is drawn from `seed`."""
+
+    scenario: str
+    baseline: str
+    arms: tuple[str, ...]  # lanes other than the baseline
+    rate_per_s: float
+    duration_s: float
+    warmup_s: float
+    pairs: int
+    arrivals: str  # poisson or constant
+    seed: int
+    parameters: dict[str, bool | int | float | str] = field(default_factory=dict)
+    zone_share: float = 0.05
+    zone_p99_share: float = 0.10
+    confidence: float = 0.95

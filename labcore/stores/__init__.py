@@ -1,0 +1,1 @@
+"""Floor 2: PostgreSQL and what is kept in it."""

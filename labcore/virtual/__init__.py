@@ -1,0 +1,1 @@
+"""Floor 1: virtual threads parked on carriers, platform threads, and the blocking facades."""
