@@ -1,0 +1,54 @@
+"""A room's `__all__` is sorted and true; nobody reaches past a front door."""
+
+import ast
+import importlib
+import pkgutil
+from pathlib import Path
+
+import pytest
+
+import labcore
+
+ROOT = Path(__file__).parents[2]
+ROOMS = sorted(
+    f"labcore.{module.name}" for module in pkgutil.iter_modules(labcore.__path__) if module.ispkg
+)
+# What other rooms may import by file: data that every floor above passes around.
+OPEN_FILES = {"labcore.lanes.contract", "labcore.reactive.testing", "labcore.reactive.tck"}
+
+
+@pytest.mark.parametrize("room", ["labcore", *ROOMS])
+def test_all_is_sorted_and_every_name_is_there(room: str):
+    module = importlib.import_module(room)
+    names = list(getattr(module, "__all__", []))
+    assert names == sorted(names)
+    assert len(names) == len(set(names))
+    missing = [name for name in names if not hasattr(module, name)]
+    assert missing == []
+
+
+def imports_of(path: Path) -> list[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return [
+        node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0
+    ]
+
+
+def room_of(module: str) -> str:
+    return ".".join(module.split(".")[:2])
+
+
+def test_rooms_are_entered_by_their_front_door():
+    trespassers = []
+    for package in ("labcore", "servers"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            own = room_of(".".join(path.relative_to(ROOT).with_suffix("").parts))
+            for module in imports_of(path):
+                if not module.startswith("labcore.") or room_of(module) == own:
+                    continue
+                past_the_door = module.count(".") > 1 and module not in OPEN_FILES
+                if past_the_door:
+                    trespassers.append(f"{path.relative_to(ROOT)} imports {module}")
+    assert trespassers == []
