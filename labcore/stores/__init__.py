@@ -1,1 +1,15 @@
 """Floor 2: PostgreSQL and what is kept in it."""
+
+from labcore.stores.databases import create_database, database_name, drop_database, ping, place
+from labcore.stores.postgres import SETTINGS, PostgresServer, postgres_server
+
+__all__ = [
+    "SETTINGS",
+    "PostgresServer",
+    "create_database",
+    "database_name",
+    "drop_database",
+    "ping",
+    "place",
+    "postgres_server",
+]

@@ -1,0 +1,28 @@
+"""Fixtures that every room shares: the event loop's kind and a real, empty database."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from labcore.lanes import DatabaseServer
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Asyncio: the servers' loop, and the only one the reactive library schedules on."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def database_server() -> Iterator[DatabaseServer]:
+    """One PostgreSQL for the whole session."""
+    with DatabaseServer() as server:
+        yield server
+
+
+@pytest.fixture
+def database_url(database_server: DatabaseServer) -> Iterator[str]:
+    """A fresh, empty database, dropped afterwards."""
+    url = database_server.create("test")
+    yield url
+    database_server.drop(url)
