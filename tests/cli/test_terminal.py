@@ -1,0 +1,19 @@
+import pytest
+
+from labcore.cli.terminal import assignments, names
+from labcore.kernel import UsageError
+
+
+def test_assignments_split_at_the_first_equals_sign():
+    assert assignments(["payment_ms=20", "note=a=b"]) == {"payment_ms": "20", "note": "a=b"}
+
+
+@pytest.mark.parametrize("wrong", ["payment_ms", "=20"])
+def test_an_assignment_without_name_or_value_is_named(wrong: str):
+    with pytest.raises(UsageError, match="key=value"):
+        assignments([wrong])
+
+
+def test_names_are_stripped_and_empty_ones_dropped():
+    assert names("reactive, threads,") == ["reactive", "threads"]
+    assert names(None) is None
