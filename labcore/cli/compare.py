@@ -1,6 +1,5 @@
 """`labcore compare`: the main job, from one command to a report."""
 
-import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,6 +39,7 @@ def compare(
 ) -> None:
     """Measure lanes against a baseline, print the verdicts, write the HTML report."""
     from labcore.faces import compare as measure
+    from labcore.faces import plain
 
     with _progress() as progress:
         result = measure(
@@ -57,7 +57,7 @@ def compare(
         )
     path = result.report()
     if as_json:
-        print_json(_plain(result.summary() | {"report": str(path)}))
+        print_json(plain(result.summary() | {"report": str(path)}))
     else:
         result.print()
         typer.echo(f"report: {path}")
@@ -96,14 +96,3 @@ class _progress:  # noqa: N801 - reads as a verb where it is used
             self._bar.advance(self._task)
         elif kind in {"waiting", "notice"}:
             self._bar.console.print(payload["message"])
-
-
-def _plain(value: Any) -> Any:
-    """NaN and infinity have no place in JSON: they become null."""
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
