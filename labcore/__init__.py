@@ -1,5 +1,50 @@
 """The concurrency workbench: one service, several concurrency models, honest measurements.
 
-The public faces (`compare`, `serve`, `load_run`, …) are re-exported here; the rooms behind them
-stand on floors, each importing only from the floors below it.
+The public faces are re-exported here on first use: a measured server imports `labcore` too, and must
+not carry the charts' libraries in its memory. The rooms behind them stand on floors, each importing
+only from the floors below it.
 """
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from labcore.faces import (
+        RESULT_MIME,
+        Result,
+        Study,
+        chapter,
+        compare,
+        compare_async,
+        conform,
+        load_run,
+        look_async,
+        panel,
+        serve,
+    )
+
+__all__ = [
+    "RESULT_MIME",
+    "Result",
+    "Study",
+    "chapter",
+    "compare",
+    "compare_async",
+    "conform",
+    "load_run",
+    "look_async",
+    "panel",
+    "serve",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """A face, imported when it is first asked for (PEP 562)."""
+    if name in __all__:
+        from labcore import faces
+
+        return getattr(faces, name)
+    raise AttributeError(f"module 'labcore' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -3,6 +3,8 @@
 import ast
 import importlib
 import pkgutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,3 +54,15 @@ def test_rooms_are_entered_by_their_front_door():
                 if past_the_door:
                     trespassers.append(f"{path.relative_to(ROOT)} imports {module}")
     assert trespassers == []
+
+
+def test_a_server_process_does_not_carry_the_charts_libraries():
+    """`import labcore` and the floors a service may use stay free of what only pictures need."""
+    program = (
+        "import sys, labcore, labcore.lanes, labcore.stores, labcore.virtual, labcore.reactive;"
+        "print([m for m in ('matplotlib', 'pandas', 'ipywidgets', 'scipy') if m in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"
