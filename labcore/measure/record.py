@@ -12,6 +12,7 @@ Raw data stay, so anyone can recompute every figure. Latency counts from the *in
 service time from the actual send.
 """
 
+import math
 from dataclasses import dataclass, field
 
 SCHEMA_VERSION = 1
@@ -33,6 +34,9 @@ SAMPLE_COLUMNS = {
     "metric": "string",
     "value": "float64",
 }
+
+# Outcomes the driver gives where no answer came; every other outcome is a workload's own word.
+UNANSWERED = frozenset({"timeout", "reset", "refused", "unfinished", "overload", "malformed"})
 
 CONTROL = "control"  # the arm that is the baseline once more: the A/A row of every report
 
@@ -103,6 +107,10 @@ class RunRow:
     evidence: str
     void: bool
     why: str  # which void rules fired, with value and limit; empty when valid
+    downstream_in_flight_mean: float = math.nan  # requests of the server waiting on another service
+    server_core_foreign_share: float = math.nan  # of the server's core, used by anybody else
+    unquiet_ms: float = math.nan  # CPU the server used in the last 120 ms before the load
+    listen_overflows: float = math.nan  # connections the machine's listen queues dropped
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,83 @@
+"""Rows of runs with nothing wrong in them, to be changed one figure at a time."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from labcore.measure.record import RunRow
+
+HEALTHY = RunRow(
+    run="r0001",
+    block=0,
+    slot=0,
+    arm="threads",
+    lane="threads",
+    attempt=1,
+    started_at="2026-11-22T23:00:00+00:00",
+    seed=1,
+    offered_per_s=200.0,
+    achieved_per_s=200.0,
+    duration_s=4.0,
+    requests=800,
+    outcomes={"ok": 800},
+    error_share=0.0,
+    p50_ms=30.0,
+    p90_ms=40.0,
+    p99_ms=60.0,
+    p999_ms=70.0,
+    max_ms=80.0,
+    mean_ms=32.0,
+    service_p50_ms=29.0,
+    service_p99_ms=59.0,
+    lateness_p50_us=30.0,
+    lateness_p99_us=400.0,
+    lateness_max_us=900.0,
+    connection_wait_p99_ms=0.1,
+    connections=64,
+    connect_failures=0,
+    driver_cpu_share=0.1,
+    driver_run_delay_share=0.01,
+    driver_gc_pause_ms=0.0,
+    server_cpu_share=0.4,
+    server_run_delay_share=0.01,
+    cpu_per_request_us=2000.0,
+    rss_peak_mb=80.0,
+    rss_idle_mb=70.0,
+    threads_max=45.0,
+    voluntary_switches_per_request=5.0,
+    involuntary_switches_per_request=1.0,
+    loop_lag_max_ms=2.0,
+    server_gc_pause_ms=1.0,
+    worker_pool_size=40.0,
+    worker_pool_busy_mean=6.0,
+    worker_pool_queued_max=0.0,
+    db_pool_size=16.0,
+    db_pool_busy_mean=2.0,
+    db_pool_waiting_max=0.0,
+    in_flight_mean=6.0,
+    little_gap_share=0.02,
+    steal_share=0.0,
+    foreign_cpu_share=0.05,
+    speed_before_ns=70.0,
+    speed_after_ns=70.0,
+    bottleneck="none",
+    evidence="",
+    void=False,
+    why="",
+    downstream_in_flight_mean=3.0,
+    server_core_foreign_share=0.05,
+    unquiet_ms=0.5,
+    listen_overflows=0.0,
+)
+
+
+@pytest.fixture
+def make_row() -> Callable[..., RunRow]:
+    """A healthy run with the given figures changed."""
+
+    def changed(**figures: Any) -> RunRow:
+        return replace(HEALTHY, **figures)
+
+    return changed
