@@ -148,6 +148,11 @@ def verdicts_for(recording: Recording, name: str, *, control: bool = False) -> l
     ]
 
 
+def has_interval(verdict: Verdict) -> bool:
+    """Whether both ends of the exact interval are known; too few pairs leave one open."""
+    return math.isfinite(verdict.low) and math.isfinite(verdict.high) and verdict.low > 0
+
+
 def metrics_judged(recording: Recording) -> list[str]:
     """The metrics that have a verdict, in the order of the record."""
     return list(dict.fromkeys(verdict.metric for verdict in recording.verdicts))
@@ -171,18 +176,27 @@ def claim(verdict: Verdict) -> str:
     return f"{verdict.arm} {words}"
 
 
+def differences(recording: Recording) -> list[Verdict]:
+    """What the verdicts claim to be different between lanes; nothing when the control differs."""
+    if control_differs(recording):
+        return []
+    return [
+        verdict
+        for verdict in recording.verdicts
+        if verdict.arm != CONTROL and verdict.word in {"faster", "slower"}
+    ]
+
+
 def finding(recording: Recording, name: str, *, neutral: str) -> str:
     """The strongest thing the verdicts on a metric allow to be said; `neutral` when they allow none.
 
     A difference comes before an equality, the larger before the smaller. Nothing is claimed when
     the A/A control differs.
     """
-    if control_differs(recording):
-        return neutral
-    verdicts = verdicts_for(recording, name)
-    different = [verdict for verdict in verdicts if verdict.word in {"faster", "slower"}]
+    different = [verdict for verdict in differences(recording) if verdict.metric == name]
     if different:
         return claim(max(different, key=lambda verdict: abs(math.log(verdict.ratio))))
+    verdicts = verdicts_for(recording, name)
     if verdicts and all(verdict.word == "equal in practice" for verdict in verdicts):
         lanes = [verdicts[0].baseline, *(verdict.arm for verdict in verdicts)]
         zone = verdicts[0].zone_share

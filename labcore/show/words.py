@@ -22,5 +22,11 @@ def listed(words: Iterable[str]) -> str:
 
 
 def times(ratio: float) -> str:
-    """A ratio as a reader says it: 2.1×, 1.08×, 0.47×."""
-    return f"{ratio:.1f}×" if ratio >= 1.95 else f"{ratio:.2f}×"
+    """A ratio as a reader says it: 14.7×, 2.1×, 1.08×, 0.47×."""
+    return (
+        f"{ratio:.1f}×"
+        if ratio >= 1.95 or ratio == 0
+        else f"{ratio:.2g}×"
+        if ratio < 0.01
+        else f"{ratio:.2f}×"
+    )

@@ -10,12 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from labcore.measure import CONTROL, Design, Recording, RunRow, Verdict
+from labcore.measure import CONTROL, Design, Recording, RunRow
+from labcore.measure.verdict import verdicts
 
 Build = Callable[..., Recording]
-
-METRICS = ("p50_ms", "p99_ms", "achieved_per_s", "cpu_per_request_us")
-ZONES = {"p99_ms": 0.10}
 
 
 @dataclass(frozen=True)
@@ -51,17 +49,18 @@ class Shape:
     duration_s: float = 4.0
     natures: dict[str, Nature] = field(default_factory=dict)
     void: tuple[tuple[int, str], ...] = ((3, "threads"),)  # (block, arm), repeated and then valid
-    undecided: tuple[tuple[str, str], ...] = (("virtual", "p99_ms"),)
-    control_word: str = "equal in practice"
     complete: bool = True
     verdicts: bool = True
     seed: int = 7
     parameters: dict[str, Any] = field(default_factory=lambda: {"payment_ms": 20, "pool": 40})
 
 
-def requests_of(nature: Nature, shape: Shape, rng: np.random.Generator) -> pd.DataFrame:
-    count = rng.poisson(shape.rate * shape.duration_s)
-    intended = np.sort(rng.uniform(0, shape.duration_s, count)) * 1e9
+def requests_of(
+    nature: Nature, shape: Shape, rng: np.random.Generator, *, schedule: int
+) -> pd.DataFrame:
+    arrivals = np.random.default_rng(schedule)
+    count = arrivals.poisson(shape.rate * shape.duration_s)
+    intended = np.sort(arrivals.uniform(0, shape.duration_s, count)) * 1e9
     woke = intended + rng.exponential(30e3, count)
     sent = woke + rng.exponential(20e3, count)
     service = rng.lognormal(math.log(nature.median_ms), nature.spread, count) * 1e6
@@ -84,11 +83,10 @@ def requests_of(nature: Nature, shape: Shape, rng: np.random.Generator) -> pd.Da
 def samples_of(nature: Nature, shape: Shape, rng: np.random.Generator) -> pd.DataFrame:
     at = np.arange(0, shape.duration_s, 0.1)
     gauges = {
-        "cpu_share": nature.cpu_us * shape.rate / 1e6 * rng.normal(1, 0.1, at.size),
+        "cpu_s": np.cumsum(nature.cpu_us * shape.rate / 1e7 * rng.normal(1, 0.1, at.size)),
         "rss_mb": nature.rss_mb * (1 - 0.2 * np.exp(-at)),
         "threads": np.full(at.size, nature.threads),
-        "loop_lag_ms": rng.exponential(0.8, at.size),
-        "in_flight": rng.poisson(shape.rate * nature.median_ms / 1e3, at.size),
+        "loop_lag_ms": rng.exponential(0.8, at.size) + 0 * nature.threads,
         "worker_pool_size": np.full(at.size, nature.pool),
         "worker_pool_busy": np.minimum(nature.pool, rng.poisson(30, at.size)),
     }
@@ -107,8 +105,8 @@ def row_of(name: str, arm: str, requests: pd.DataFrame, **facts: Any) -> RunRow:
     latency = (requests["done_ns"] - requests["intended_ns"]) / 1e6
     service = (requests["done_ns"] - requests["sent_ns"]) / 1e6
     lateness = (requests["woke_ns"] - requests["intended_ns"]) / 1e3
-    duration = facts["duration_s"]
-    measured = {
+    duration, wobble = facts["duration_s"], facts.pop("wobble")
+    measured: dict[str, Any] = {
         "requests": len(requests),
         "outcomes": {str(k): int(v) for k, v in requests["outcome"].value_counts().items()},
         "error_share": float((requests["outcome"] == "timeout").mean()),
@@ -126,10 +124,10 @@ def row_of(name: str, arm: str, requests: pd.DataFrame, **facts: Any) -> RunRow:
         "lateness_max_us": float(lateness.max()),
         "in_flight_mean": float(latency.sum() / 1e3 / duration),
     }
-    gauges = {
-        "cpu_per_request_us": nature.cpu_us * facts.pop("wobble"),
+    gauges: dict[str, Any] = {
+        "cpu_per_request_us": nature.cpu_us * wobble,
         "server_cpu_share": nature.cpu_us * facts["offered_per_s"] / 1e6,
-        "rss_peak_mb": nature.rss_mb,
+        "rss_peak_mb": nature.rss_mb * (0.5 + 0.5 * wobble),
         "rss_idle_mb": nature.rss_mb * 0.7,
         "threads_max": nature.threads,
         "worker_pool_size": nature.pool,
@@ -137,7 +135,7 @@ def row_of(name: str, arm: str, requests: pd.DataFrame, **facts: Any) -> RunRow:
         "bottleneck": nature.bottleneck,
         "evidence": "40 of 40 workers busy, 12 queued" if nature.bottleneck != "none" else "",
     }
-    still = {
+    still: dict[str, Any] = {
         "connection_wait_p99_ms": 0.1, "connections": 64, "connect_failures": 0,
         "driver_cpu_share": 0.2, "driver_run_delay_share": 0.01, "driver_gc_pause_ms": 0.0,
         "server_run_delay_share": 0.01, "voluntary_switches_per_request": 2.0,
@@ -150,35 +148,6 @@ def row_of(name: str, arm: str, requests: pd.DataFrame, **facts: Any) -> RunRow:
     return RunRow(
         run=name, arm=arm, started_at="2026-03-04T05:06:07Z", **measured, **gauges, **still, **facts
     )
-
-
-def verdict_of(arm: str, metric: str, recording: Recording, shape: Shape) -> Verdict:
-    runs = recording.runs[~recording.runs["void"]]
-    halves = [runs[runs["arm"] == which].set_index("block")[metric] for which in (arm, "reactive")]
-    logs = np.log(halves[0] / halves[1]).dropna().to_numpy()
-    pairs = len(logs)
-    zone = ZONES.get(metric, 0.05)
-    centre = float(np.median(logs)) if pairs else math.nan
-    half = 0.02 + abs(centre) * 0.08
-    word = "faster" if centre < 0 else "slower"
-    more = None
-    if (arm, metric) in shape.undecided or pairs < 6 or math.isnan(centre):
-        word, half, more = "undecided", 0.25, 14
-    elif arm == CONTROL:
-        word, centre = shape.control_word, 0.01 if shape.control_word != "slower" else 0.3
-    elif abs(centre) + half < math.log1p(zone):
-        word = "equal in practice"
-    elif abs(centre) - half < math.log1p(zone):
-        word, more = "undecided", 9
-    if pairs < 6:
-        half = math.nan
-    return Verdict(
-        arm=arm, baseline="reactive", metric=metric, word=word,  # type: ignore[arg-type]  # one of the five
-        ratio=math.exp(centre), low=math.exp(centre - half), high=math.exp(centre + half),
-        t_low=math.exp(centre - 1.2 * half), t_high=math.exp(centre + 1.2 * half),
-        pairs=pairs, void_pairs=0, zone_share=zone, more_pairs=more, better="lower",
-        sentence=f"{arm} is {word} in {metric} for this load, this scenario, this machine",
-    )  # fmt: skip
 
 
 def build(path: Path, shape: Shape) -> Recording:
@@ -203,7 +172,7 @@ def build(path: Path, shape: Shape) -> Recording:
             for attempt in (1, 2) if (block, arm) in shape.void else (1,):
                 number += 1
                 void = (block, arm) in shape.void and attempt == 1
-                requests = requests_of(nature, shape, rng)
+                requests = requests_of(nature, shape, rng, schedule=block)
                 row = row_of(
                     f"r{number:04d}", arm, requests, nature=nature, block=block, slot=slot,
                     lane="reactive" if arm == CONTROL else arm, attempt=attempt, seed=block,
@@ -213,10 +182,7 @@ def build(path: Path, shape: Shape) -> Recording:
                 )  # fmt: skip
                 recording.add_run(row, samples=samples_of(nature, shape, rng), requests=requests)
     if shape.verdicts:
-        judged = [arm for arm in arms if arm != "reactive"]
-        recording.save_verdicts(
-            verdict_of(arm, metric, recording, shape) for arm in judged for metric in METRICS
-        )
+        recording.save_verdicts(verdicts(recording.runs, design))
     if shape.complete:
         recording.finish(complete=True)
     return recording

@@ -28,6 +28,7 @@ from labcore.show.evidence import (
     latencies_ms,
     runs_note,
     valid_runs,
+    verdicts_for,
 )
 from labcore.show.palette import LaneStyle, lane_styles
 from labcore.show.words import listed, number
@@ -79,7 +80,9 @@ def percentile_curve(recording: Recording) -> Chart:
         key(figure, {label_of(recording, arm): styles[arm] for arm in curves}, lines=True)
         corner_note(figure, runs_note(recording))
     lanes = arms_of(recording, control=False)
-    title = finding(recording, _furthest(curves), neutral=f"Latency percentiles of {listed(lanes)}")
+    title = finding(
+        recording, _furthest(recording, curves), neutral=f"Latency percentiles of {listed(lanes)}"
+    )
     return Chart(
         name="percentiles",
         title=title,
@@ -92,11 +95,11 @@ def percentile_curve(recording: Recording) -> Chart:
     )
 
 
-def _furthest(curves: dict[str, _Curves]) -> str:
+def _furthest(recording: Recording, curves: dict[str, _Curves]) -> str:
     """The furthest judged percentile that every curve reaches: the title claims no more than is drawn."""
     medians = [found.median() for found in curves.values()]
     for name, q in (("p99_ms", 0.99), ("p90_ms", 0.9)):
-        if medians and all(np.isfinite(_at(median, q)) for median in medians):
+        if verdicts_for(recording, name) and all(np.isfinite(_at(median, q)) for median in medians):
             return name
     return "p50_ms"
 
