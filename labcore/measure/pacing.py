@@ -20,6 +20,15 @@ NS_PER_S = 1_000_000_000
 TFD_TIMER_ABSTIME = 1  # linux/timerfd.h
 
 
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """The loop that costs least a request: uvloop (5 times less than asyncio's) where it exists."""
+    try:
+        import uvloop
+    except ModuleNotFoundError:  # Windows
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
 class Pacer(Protocol):
     """One deadline at a time, on the clock of `time.monotonic_ns`; used from its loop's thread only."""
 
