@@ -1,0 +1,240 @@
+"""Event loops that know when everything is at rest, and one whose clock is a number.
+
+A loop is *at rest* when no callback is ready and no worker thread is out: then nothing happens until
+the next timer, and without a timer nothing ever will. asyncio knows that moment, for it is where it
+would block in `select`; these loops say so. `VirtualTimeLoop` moves its clock there instead of
+waiting, so that an hour of timers costs milliseconds, and nothing is global: each loop has its own
+time, which `anyio.sleep`, deadlines and `loop.call_later` follow.
+
+What holds the clock still: work given to `anyio.to_thread` (under its default limiter) or to
+`run_in_executor`, and whatever is done inside `hold()`. Sockets do not: their answers take real time,
+so timers pass before them.
+"""
+
+import asyncio
+import contextvars
+import math
+import selectors
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, Protocol, TypeVar
+
+import anyio
+from anyio import CapacityLimiter
+from anyio.to_thread import current_default_thread_limiter
+
+from labcore.kernel import LabError, UsageError
+
+T = TypeVar("T")
+Ready = list[tuple[selectors.SelectorKey, int]]
+
+SAME_MOMENT_S = (
+    1e-6  # timers closer than this fire together: sums of floats differ in the last digits
+)
+_OWN_PIPE = 1  # a loop always watches its own wake-up pipe
+
+
+class StalledError(LabError):
+    """Everything is at rest, no timer is set, and yet somebody still waits."""
+
+
+class OverdueError(LabError, TimeoutError):
+    """The run took more real time than its limit."""
+
+
+class Watcher(Protocol):
+    """Who wants to know that a loop came to rest."""
+
+    def at_rest(self, next_in_s: float | None) -> bool:
+        """Nothing is ready; the next timer is due in that many seconds (None: there is none).
+
+        Return True when this call made something ready, so that the loop goes on at this very
+        moment; False to let time pass.
+        """
+        ...
+
+
+class RestLoop(asyncio.SelectorEventLoop):
+    """asyncio's loop on the real clock, plus: it tells when it is at rest, and never hangs.
+
+    With `deadline_s` (a moment of `time.monotonic`) it raises `OverdueError` out of the run when
+    real time passes it; without timers, threads and sockets it raises `StalledError`.
+    """
+
+    def __init__(self) -> None:
+        self._gate = _Gate(self._idle, self._check_deadline)
+        super().__init__(self._gate)
+        self.deadline_s = math.inf
+        self.watcher: Watcher | None = None
+        self._holds = 0
+        self._limiters: list[CapacityLimiter] = []
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Say that work goes on outside the loop: until then it is not at rest."""
+        self._holds += 1
+        try:
+            yield
+        finally:
+            self._holds -= 1
+
+    def hold_while_borrowed(self, limiter: CapacityLimiter) -> None:
+        """Count the loop as busy while somebody holds a token of that limiter."""
+        self._limiters.append(limiter)
+
+    def run_in_executor(  # type: ignore[override]  # typeshed spells the callable's arguments otherwise
+        self, executor: Any, func: Callable[..., T], *args: Any
+    ) -> "asyncio.Future[T]":
+        """As asyncio's; the loop is not at rest until the call has returned."""
+        future: asyncio.Future[T] = super().run_in_executor(executor, func, *args)
+        self._holds += 1
+        future.add_done_callback(self._release)
+        return future
+
+    async def shutdown_default_executor(self, *args: Any) -> None:
+        """As asyncio's; joining the threads is work outside the loop."""
+        with self.hold():
+            await super().shutdown_default_executor(*args)
+
+    @property
+    def busy_outside(self) -> bool:
+        """Whether worker threads are out."""
+        return self._holds > 0 or any(one.borrowed_tokens for one in self._limiters)
+
+    def _release(self, _: "asyncio.Future[Any]") -> None:
+        self._holds -= 1
+
+    def _check_deadline(self) -> None:
+        if time.monotonic() > self.deadline_s:
+            self.deadline_s = math.inf  # leaving the run must be possible
+            raise OverdueError(
+                "the run did not end within its real time; is there an endless source?"
+            )
+
+    def _idle(self, next_in_s: float | None) -> Ready:
+        if self.busy_outside:
+            return self._wait(None)
+        if self.watcher is not None and self.watcher.at_rest(next_in_s):
+            return []
+        return self._pass_time(next_in_s)
+
+    def _pass_time(self, next_in_s: float | None) -> Ready:
+        if next_in_s is None and not self._listens:
+            raise StalledError(
+                "everything is at rest and no timer is set, so what is awaited never comes: "
+                "look for a value, a request or an event that nobody sends"
+            )
+        return self._wait(next_in_s)
+
+    @property
+    def _listens(self) -> bool:
+        return len(self._gate.get_map()) > _OWN_PIPE
+
+    def _wait(self, timeout_s: float | None) -> Ready:
+        left_s = max(0.0, self.deadline_s - time.monotonic())
+        bounds = [bound for bound in (timeout_s, left_s) if bound is not None and bound < math.inf]
+        return self._gate.wait(min(bounds, default=None))
+
+
+class VirtualTimeLoop(RestLoop):
+    """A loop whose clock starts at 0 s and moves only at rest, straight to the next timer.
+
+    Made for `anyio.run(..., backend_options={"loop_factory": VirtualTimeLoop})` and for the
+    `anyio_backend` fixture of pytest: `("asyncio", {"loop_factory": VirtualTimeLoop})`.
+    """
+
+    def __init__(self) -> None:
+        self._now_s = 0.0
+        super().__init__()
+        self._clock_resolution = SAME_MOMENT_S
+
+    def time(self) -> float:
+        """Virtual seconds since the loop was made."""
+        return self._now_s
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock; timers passed over fire at the loop's next turn."""
+        self._now_s += seconds
+
+    def _pass_time(self, next_in_s: float | None) -> Ready:
+        if next_in_s is None:
+            return super()._pass_time(None)
+        self.advance(next_in_s)
+        return []
+
+
+class VirtualTime:
+    """Runs a coroutine function on a virtual clock: `VirtualTime.run(main)`."""
+
+    @staticmethod
+    def run(main: Callable[[], Coroutine[Any, Any, T]], *, timeout_s: float = 10.0) -> T:
+        """What `main()` returns, its sleeps and deadlines passed in no time.
+
+        Works from inside a running loop (a notebook cell), too: then a thread of its own carries
+        the virtual loop, with the caller's context variables. Inside, `anyio.current_time()` is the
+        virtual clock and starts at 0 s.
+
+        Raises:
+            StalledError: When `main` waits for something that can never come.
+            OverdueError: When it takes more than `timeout_s` of real time.
+        """
+        return run_on(VirtualTimeLoop, main, timeout_s=timeout_s)
+
+
+def run_on(
+    loop_factory: Callable[[], RestLoop],
+    main: Callable[[], Coroutine[Any, Any, T]],
+    *,
+    timeout_s: float,
+) -> T:
+    """Run `main` on a loop of that kind, in a thread of its own when this one has a running loop."""
+    if timeout_s <= 0:
+        raise UsageError(f"timeout_s is {timeout_s}; give real seconds > 0")
+
+    async def bounded() -> T:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, RestLoop)
+        loop.hold_while_borrowed(current_default_thread_limiter())
+        loop.deadline_s = time.monotonic() + timeout_s
+        return await main()
+
+    def here() -> T:
+        return anyio.run(bounded, backend_options={"loop_factory": loop_factory})
+
+    return _in_thread(here) if _loop_runs_here() else here()
+
+
+def _loop_runs_here() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _in_thread(call: Callable[[], T]) -> T:
+    with ThreadPoolExecutor(1, thread_name_prefix="labcore-verifier") as pool:
+        return pool.submit(contextvars.copy_context().run, call).result()
+
+
+class _Gate(selectors.DefaultSelector):
+    """The selector asyncio polls: looks without waiting, then asks the loop what to do."""
+
+    def __init__(self, idle: Callable[[float | None], Ready], check: Callable[[], None]) -> None:
+        super().__init__()
+        self._idle = idle
+        self._check = check
+
+    def select(self, timeout: float | None = None) -> Ready:
+        """Ready file objects, or, at rest, whatever the loop decides to do with the time."""
+        self._check()
+        ready = super().select(0)
+        if ready or (timeout is not None and timeout <= 0):
+            return ready
+        return self._idle(timeout)
+
+    def wait(self, timeout_s: float | None) -> Ready:
+        """Really wait for file objects."""
+        return super().select(timeout_s)
