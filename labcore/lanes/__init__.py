@@ -1,5 +1,7 @@
 """Floor 3: scenarios, lanes, their processes and the conformance of both."""
 
+from labcore.lanes.catalogue import parse_lane, scenario, scenarios
+from labcore.lanes.conformance import CheckResult, NotApplicableError, conform
 from labcore.lanes.contract import (
     Check,
     ForeignLane,
@@ -18,14 +20,18 @@ from labcore.lanes.contract import (
 from labcore.lanes.launch.context import ChildContext
 from labcore.lanes.launch.database import DatabaseServer
 from labcore.lanes.launch.process import Child
+from labcore.lanes.stage import Deployment, Stage
 
 __all__ = [
     "Check",
+    "CheckResult",
     "Child",
     "ChildContext",
     "DatabaseServer",
+    "Deployment",
     "ForeignLane",
     "Lane",
+    "NotApplicableError",
     "Parameter",
     "Peer",
     "Request",
@@ -33,7 +39,12 @@ __all__ = [
     "Service",
     "ServiceSetting",
     "Site",
+    "Stage",
     "Value",
     "Values",
     "Workload",
+    "conform",
+    "parse_lane",
+    "scenario",
+    "scenarios",
 ]

@@ -11,7 +11,6 @@ print of anybody can corrupt the line.
 """
 
 import faulthandler
-import importlib
 import json
 import os
 import select
@@ -20,12 +19,12 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 from labcore.kernel import LabError, UsageError
 from labcore.lanes.launch.context import ChildContext
+from labcore.lanes.launch.target import load_target
 
 PARENT_POLL_S = 1.0  # the price of the fork hole, at most a second of afterlife
 STOPPED_HARD = 70  # exit code (EX_SOFTWARE) when the grace ran out or a command handler failed
@@ -115,18 +114,6 @@ class Watchdog:
         sys.stderr.write(f"child leaves hard: {why}\n")
         sys.stderr.flush()
         os._exit(STOPPED_HARD)
-
-
-def load_target(target: str) -> Callable[..., Any]:
-    """The function named `module:function`. Raises: UsageError when there is none."""
-    module_name, _, function_name = target.partition(":")
-    try:
-        function = getattr(importlib.import_module(module_name), function_name)
-    except (ModuleNotFoundError, AttributeError, ValueError) as exc:
-        raise UsageError(f"cannot load {target!r} as module:function: {exc}") from exc
-    if not callable(function):
-        raise UsageError(f"{target!r} is a {type(function).__name__}, not a function")
-    return function  # type: ignore[no-any-return]  # a name looked up at run time has no type
 
 
 def read_envelope(fd: int) -> tuple[dict[str, Any], bytes]:

@@ -7,6 +7,7 @@ business of `child` and `process`.
 
 import json
 import os
+import select
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -22,9 +23,11 @@ class ChildContext:
         self.stopping = threading.Event()
         self.stop_reason = ""
         self._events_fd = events_fd
+        self._room = select.poll()
+        self._room.register(events_fd, select.POLLOUT)
         self._write_lock = threading.Lock()
         self._lock = threading.RLock()
-        self._stop_callbacks: list[Callable[[], None]] = []
+        self._stop_callbacks: list[Callable[[], object]] = []
         self._handler: CommandHandler | None = None
         self._early: list[tuple[str, dict[str, Any]]] = []
 
@@ -37,13 +40,25 @@ class ChildContext:
 
         Values must be JSON; NaN passes, because both ends are Python.
         """
-        line = json.dumps({"kind": kind, "payload": dict(payload)}).encode() + b"\n"
+        with self._write_lock:
+            self._write(_line(kind, payload))
+
+    def offer(self, kind: str, payload: Mapping[str, Any]) -> bool:
+        """Send one small event up if that does not block; False if it was dropped.
+
+        For an event loop: a parent that reads too slowly must not stall it.
+        """
+        line = _line(kind, payload)
+        if not self._write_lock.acquire(blocking=False):
+            return False
         try:
-            with self._write_lock:
-                while line:
-                    line = line[os.write(self._events_fd, line) :]
-        except BrokenPipeError:  # the same news as end-of-file on the commands: the parent is gone
-            self.request_stop("the parent no longer reads events")
+            # A writable pipe has room for PIPE_BUF bytes, which it then takes whole.
+            if len(line) > select.PIPE_BUF or not self._room.poll(0):
+                return False
+            self._write(line)
+        finally:
+            self._write_lock.release()
+        return True
 
     def on_command(self, handler: CommandHandler) -> None:
         """Call `handler(kind, payload)` for each command, also those that came before this call.
@@ -57,7 +72,7 @@ class ChildContext:
             for kind, payload in early:
                 handler(kind, payload)
 
-    def on_stop(self, callback: Callable[[], None]) -> None:
+    def on_stop(self, callback: Callable[[], object]) -> None:
         """Call `callback` once when the stop is asked for; at once if it was asked already."""
         with self._lock:
             if not self.stopping.is_set():
@@ -76,6 +91,13 @@ class ChildContext:
         for callback in callbacks:
             callback()
 
+    def _write(self, line: bytes) -> None:
+        try:
+            while line:
+                line = line[os.write(self._events_fd, line) :]
+        except BrokenPipeError:  # the same news as end-of-file on the commands: the parent is gone
+            self.request_stop("the parent no longer reads events")
+
     def deliver(self, kind: str, payload: dict[str, Any]) -> None:
         """Hand a command to the handler, or keep it until there is one (the watchdog calls this)."""
         with self._lock:
@@ -84,3 +106,7 @@ class ChildContext:
                 return
             handler = self._handler
         handler(kind, payload)
+
+
+def _line(kind: str, payload: Mapping[str, Any]) -> bytes:
+    return json.dumps({"kind": kind, "payload": dict(payload)}).encode() + b"\n"

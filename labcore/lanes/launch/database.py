@@ -6,8 +6,7 @@ It decides which of the two, and hands out fresh databases that are dropped at t
 from types import TracebackType
 from typing import Self
 
-from labcore.kernel import EnvironmentFault, UsageError, database_url
-from labcore.kernel.config import DATABASE_URL_VARIABLE
+from labcore.kernel import DATABASE_URL_VARIABLE, EnvironmentFault, UsageError, database_url
 from labcore.lanes.launch.context import ChildContext
 from labcore.lanes.launch.process import Child
 from labcore.stores import create_database, drop_database, ping, postgres_server
