@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from labcore.measure import bottleneck
-from labcore.measure.record import UNANSWERED, RunRow
+from labcore.measure.record import RunRow
+from labcore.measure.recorder import FAILURES
 
 Unit = Literal["share", "ms", "us", "count"]
 
@@ -72,12 +73,12 @@ def _lateness_limit_us(row: RunRow) -> float:
 def _unexplained_share(row: RunRow) -> float:
     """Requests without any answer, unless something in the server was full.
 
-    A lane that answers with an error is measured as such; the driver is to blame only where answers
-    are missing while the server idles.
+    A lane that answers with an error is measured as such; but answers that stay away while nothing
+    is busy say that something else than the lane was measured.
     """
     if not row.requests or bottleneck.inside(row) or math.isnan(row.server_cpu_share):
         return 0.0
-    return sum(row.outcomes.get(word, 0) for word in UNANSWERED) / row.requests
+    return sum(row.outcomes.get(word, 0) for word in FAILURES) / row.requests
 
 
 def _server_delay_share(row: RunRow) -> float:
@@ -104,8 +105,7 @@ RULES: Final = (
         "share",
         _unexplained_share,
         _always(0.01),
-        "{reading} of the requests got no answer while the server was idle (limit {limit}).",
-        driver=True,
+        "{reading} of the requests got no answer while the server idled (limit {limit}).",
     ),
     Rule(
         "send lateness",

@@ -43,15 +43,12 @@ class Reading:
     core_busy_s: tuple[float, ...]
     ours_s: float  # this process and its descendants, ended ones too
     server_s: float  # the server and its descendants; NaN for a server that is not ours
-    server_rss_mb: float
-    server_threads: float
 
 
 @dataclass(frozen=True, slots=True)
 class Disturbance:
     """What others did to a window of time. Shares are 0..1, NaN where nothing was read."""
 
-    steal_share: float  # of the whole machine
     foreign_cpu_share: float  # of the whole machine
     server_core_foreign_share: float  # of the server's core, used by anybody but the server
 
@@ -93,7 +90,6 @@ class Watch:
         for pid in self._spent_s:
             self._spent_s[pid] = max(self._spent_s[pid], process_cpu_s(pid, gone_s=0.0))
         cores = psutil.cpu_times(percpu=True)
-        rss_mb, threads = _memory_and_threads(self._server_family)
         busy = tuple(_busy_s(core) for core in cores)
         self.readings.append(
             Reading(
@@ -103,13 +99,14 @@ class Watch:
                 cores=len(cores),
                 core_busy_s=busy,
                 ours_s=sum(self._spent_s.values()),
-                server_s=sum(self._spent_s[pid] for pid in self._server_family)
-                if self._server_family
-                else math.nan,
-                server_rss_mb=rss_mb,
-                server_threads=threads,
+                server_s=self._server_s(),
             )
         )
+
+    def _server_s(self) -> float:
+        if self._server_pid is None:
+            return math.nan
+        return sum(self._spent_s[pid] for pid in self._server_family)
 
     def _walk(self) -> None:
         """Learn of new descendants; those that ended keep what they had spent when last seen."""
@@ -129,7 +126,7 @@ def disturbance(
     """What others did between two moments; readings in between are interpolated to them."""
     wall_s = (finish_ns - start_ns) / 1e9
     if len(readings) < 2 or wall_s <= 0:
-        return Disturbance(math.nan, math.nan, math.nan)
+        return Disturbance(math.nan, math.nan)
 
     def spent(values: Iterable[float]) -> float:
         return growth(readings, list(values), start_ns=start_ns, finish_ns=finish_ns)
@@ -141,7 +138,6 @@ def disturbance(
         others = [reading.core_busy_s[server_core] - reading.server_s for reading in readings]
         core_share = max(0.0, spent(others) / wall_s)
     return Disturbance(
-        steal_share=spent(reading.steal_s for reading in readings) / machine_s,
         foreign_cpu_share=max(0.0, foreign_s / machine_s),
         server_core_foreign_share=core_share,
     )
@@ -236,17 +232,3 @@ def _descendants(pid: int) -> list[int]:
         return [child.pid for child in psutil.Process(pid).children(recursive=True)]
     except psutil.Error:  # it ended meanwhile
         return []
-
-
-def _memory_and_threads(pids: Sequence[int]) -> tuple[float, float]:
-    rss_bytes, threads, seen = 0, 0, False
-    for pid in pids:
-        try:
-            process = psutil.Process(pid)
-            with process.oneshot():
-                rss_bytes += process.memory_info().rss
-                threads += process.num_threads()
-            seen = True
-        except psutil.Error:  # it ended meanwhile
-            continue
-    return (rss_bytes / 2**20, float(threads)) if seen else (math.nan, math.nan)

@@ -35,9 +35,6 @@ SAMPLE_COLUMNS = {
     "value": "float64",
 }
 
-# Outcomes the driver gives where no answer came; every other outcome is a workload's own word.
-UNANSWERED = frozenset({"timeout", "reset", "refused", "unfinished", "overload", "malformed"})
-
 CONTROL = "control"  # the arm that is the baseline once more: the A/A row of every report
 
 

@@ -1,12 +1,54 @@
-"""Rows of runs with nothing wrong in them, to be changed one figure at a time."""
+"""A real HTTP server whose every answer a test writes itself, and rows of runs to be changed."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from labcore.measure.record import RunRow
+
+Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[object]]
+Serving = Callable[[Answer], Awaitable[str]]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """The engine lives on asyncio's transports."""
+    return "asyncio"
+
+
+@pytest.fixture
+async def serving() -> AsyncIterator[Serving]:
+    """`await serving(answer)` is the URL of a server that calls `answer` once a request head."""
+    servers: list[asyncio.Server] = []
+    handlers: set[asyncio.Task[None]] = set()
+
+    async def start(answer: Answer) -> str:
+        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            handlers.add(task)
+            try:
+                while not writer.is_closing() and await reader.readuntil(b"\r\n\r\n"):
+                    await answer(reader, writer)
+            except (asyncio.IncompleteReadError, ConnectionError):
+                pass  # the driver has closed the connection
+            finally:
+                writer.close()
+
+        server = await asyncio.start_server(handle, "127.0.0.1", 0)
+        servers.append(server)
+        return f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+    yield start
+    for server in servers:
+        server.close()
+        await server.wait_closed()
+    if handlers:
+        await asyncio.wait(handlers)
+
 
 HEALTHY = RunRow(
     run="r0001",

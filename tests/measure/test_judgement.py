@@ -118,4 +118,4 @@ def test_what_was_not_measured_voids_nothing(make_row: MakeRow):
 
 def test_the_driver_is_accused_by_its_own_rules_only():
     accusing = {rule.name for rule in RULES if rule.driver}
-    assert accusing == {"answers missing", "send lateness", "driver CPU", "driver run-queue delay"}
+    assert accusing == {"send lateness", "driver CPU", "driver run-queue delay"}
