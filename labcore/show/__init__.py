@@ -1,1 +1,37 @@
 """Floor 5: a record in, a picture out: charts, marbles, report, widgets."""
+
+from labcore.show.charts import (
+    CHARTS,
+    Chart,
+    cost_per_request,
+    latency_against_rate,
+    latency_over_time,
+    paired_ratios,
+    percentile_curve,
+    resource_timeline,
+    throughput_against_concurrency,
+    verdict_forest,
+)
+from labcore.show.palette import LaneStyle, lane_styles
+from labcore.show.report import render_report, write_report
+from labcore.show.summary import answer_of, print_summary, summary_text
+
+__all__ = [
+    "CHARTS",
+    "Chart",
+    "LaneStyle",
+    "answer_of",
+    "cost_per_request",
+    "lane_styles",
+    "latency_against_rate",
+    "latency_over_time",
+    "paired_ratios",
+    "percentile_curve",
+    "print_summary",
+    "render_report",
+    "resource_timeline",
+    "summary_text",
+    "throughput_against_concurrency",
+    "verdict_forest",
+    "write_report",
+]

@@ -23,10 +23,9 @@ def listed(words: Iterable[str]) -> str:
 
 def times(ratio: float) -> str:
     """A ratio as a reader says it: 14.7×, 2.1×, 1.08×, 0.47×."""
-    return (
-        f"{ratio:.1f}×"
-        if ratio >= 1.95 or ratio == 0
-        else f"{ratio:.2g}×"
-        if ratio < 0.01
-        else f"{ratio:.2f}×"
-    )
+    return f"{ratio:.1f}×" if ratio >= 1.95 else f"{ratio:.2f}×"
+
+
+def span(low: float, high: float) -> str:
+    """Both ends of an interval of ratios, to the same two decimals: 1.97 to 2.15."""
+    return f"{low:.2f} to {high:.2f}"

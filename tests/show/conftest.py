@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -133,21 +133,28 @@ def row_of(name: str, arm: str, requests: pd.DataFrame, **facts: Any) -> RunRow:
         "worker_pool_size": nature.pool,
         "worker_pool_busy_mean": nature.pool * 0.7,
         "bottleneck": nature.bottleneck,
-        "evidence": "40 of 40 workers busy, 12 queued" if nature.bottleneck != "none" else "",
+        "evidence": "All 40 workers were busy, 12 requests queued."
+        if nature.bottleneck != "none"
+        else "Latency is the service time.",
     }
     still: dict[str, Any] = {
-        "connection_wait_p99_ms": 0.1, "connections": 64, "connect_failures": 0,
-        "driver_cpu_share": 0.2, "driver_run_delay_share": 0.01, "driver_gc_pause_ms": 0.0,
-        "server_run_delay_share": 0.01, "voluntary_switches_per_request": 2.0,
-        "involuntary_switches_per_request": 0.1, "loop_lag_max_ms": 3.0,
-        "server_gc_pause_ms": 1.0, "worker_pool_queued_max": 12.0, "db_pool_size": 10.0,
-        "db_pool_busy_mean": 2.0, "db_pool_waiting_max": 0.0, "little_gap_share": 0.01,
-        "steal_share": 0.0, "foreign_cpu_share": 0.1, "speed_before_ns": 70.0,
-        "speed_after_ns": 71.0,
-    }  # fmt: skip
-    return RunRow(
-        run=name, arm=arm, started_at="2026-03-04T05:06:07Z", **measured, **gauges, **still, **facts
-    )
+        "connection_wait_p99_ms": 0.1,
+        "connections": 64,
+        "connect_failures": 0,
+        "driver_cpu_share": 0.2,
+        "driver_run_delay_share": 0.01,
+        "server_run_delay_share": 0.01,
+        "worker_pool_queued_max": 12.0,
+        "db_pool_size": 10.0,
+        "db_pool_busy_mean": 2.0,
+        "little_gap_share": 0.01,
+        "started_at": "2026-03-04T05:06:07Z",
+    }
+    known = {"run": name, "arm": arm, **measured, **gauges, **still, **facts}
+    unknown: dict[str, Any] = {
+        f.name: math.nan for f in fields(RunRow) if f.type is float and f.name not in known
+    }
+    return RunRow(**known, **unknown)
 
 
 def build(path: Path, shape: Shape) -> Recording:

@@ -4,11 +4,11 @@ import math
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
 from labcore.measure import CONTROL, Recording, Verdict
 from labcore.show.charts.figure import Cell, Chart, Table, corner_note, house_style, new_figure
 from labcore.show.charts.legend import key
+from labcore.show.charts.ratio import ratio_axis, zone_band
 from labcore.show.evidence import (
     arms_of,
     has_interval,
@@ -17,12 +17,11 @@ from labcore.show.evidence import (
     metrics_judged,
     runs_note,
 )
-from labcore.show.palette import INK, MUTED, PAPER, ZONE, LaneStyle, lane_styles
+from labcore.show.palette import INK, PAPER, LaneStyle, lane_styles
 from labcore.show.words import listed, number, times
 
 _WIDEST = math.log(16)  # beyond sixteenfold an interval is cut, with an arrow
 _LEAST = math.log(1.3)
-_STEPS = (1.05, 1.1, 1.25, 1.5, 2, 3, 4, 6, 8, 12, 16)
 
 
 def verdict_forest(recording: Recording) -> Chart:
@@ -44,7 +43,8 @@ def verdict_forest(recording: Recording) -> Chart:
         )
         for (axes,), (name, rows) in zip(grid, groups.items(), strict=False):
             _panel(axes, name, rows, styles)
-        _ratio_axis(grid[-1][0], reach, recording.design.baseline)
+        ratio_axis(grid[-1][0], "x", low=-reach, high=reach)
+        grid[-1][0].set_xlabel(f"ratio to {recording.design.baseline}")
         shown = [arm for arm in styles if arm != recording.design.baseline]
         key(figure, {label_of(recording, arm): styles[arm] for arm in shown})
         corner_note(figure, runs_note(recording))
@@ -72,9 +72,7 @@ def _panel(
     axes: Axes, name: str, rows: Sequence[Verdict | None], styles: dict[str, LaneStyle]
 ) -> None:
     known = [verdict for verdict in rows if verdict is not None]
-    zone = math.log1p(known[0].zone_share)
-    axes.axvspan(-zone, zone, color=ZONE[0], linewidth=0, zorder=0)
-    axes.axvline(0, color=MUTED[0], linewidth=0.8)
+    zone_band(axes, "x", zone_share=known[0].zone_share)
     axes.set_title(metric(name).label)
     axes.grid(axis="y", visible=False)
     axes.set_ylim(len(rows) - 0.4, -0.6)
@@ -148,21 +146,6 @@ def _reach(verdicts: Sequence[Verdict]) -> float:
         if math.isfinite(end) and end > 0
     ]
     return max(_LEAST, min(_WIDEST, max(ends, default=0.0))) * 1.06
-
-
-def _ratio_axis(axes: Axes, reach: float, baseline: str) -> None:
-    steps = [step for step in _STEPS if math.log(step) <= reach]
-    far = [step for step in steps if math.log(step) > reach * 0.24] or steps
-    kept: list[float] = []
-    for step in far:
-        if not kept or math.log(step / kept[-1]) > reach * 0.17:
-            kept.append(step)
-    ticks = [-math.log(step) for step in reversed(kept)] + [0.0] + [math.log(step) for step in kept]
-    axes.set_xlim(-reach, reach)
-    axes.xaxis.set_major_locator(FixedLocator(ticks))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{math.exp(x):.2g}×"))
-    axes.set_xlabel(f"ratio to {baseline}, logarithmic")
 
 
 def _title(recording: Recording) -> str:

@@ -15,11 +15,11 @@ from labcore.show.charts.figure import (
     corner_note,
     house_style,
     new_figure,
-    plain_log,
 )
 from labcore.show.charts.legend import key
+from labcore.show.charts.ratio import ratio_axis, zone_band
 from labcore.show.evidence import arms_of, claim, differences, label_of, metric, metrics_judged
-from labcore.show.palette import MUTED, PAPER, ZONE, LaneStyle, lane_styles
+from labcore.show.palette import MUTED, PAPER, LaneStyle, lane_styles
 from labcore.show.words import listed, number, times
 
 _DEFAULT_METRICS = ("p50_ms", "p99_ms", "cpu_per_request_us")
@@ -47,14 +47,14 @@ def paired_ratios(recording: Recording) -> Chart:
     found = {name: pairs for name, pairs in found.items() if pairs}
     arms = [arm for arm in arms_of(recording) if arm != recording.design.baseline]
     styles = lane_styles(arms_of(recording))
-    rows = max(math.ceil(len(found) / 2), 1)
+    rows = max(len(found), 1)
     with house_style():
-        figure, grid = new_figure(rows, 2, height_in=0.9 + 1.75 * rows, sharex=True)
-        panels = [axes for line in grid for axes in line]
-        for axes, (name, pairs) in zip(panels, found.items(), strict=False):
+        figure, grid = new_figure(rows, height_in=0.9 + 1.2 * rows, sharex=True)
+        for (axes,), (name, pairs) in zip(grid, found.items(), strict=False):
             _panel(axes, name, pairs, recording, styles)
-        for spare in panels[len(found) :]:
-            spare.remove()
+        grid[-1][0].set_xlabel("block")
+        grid[-1][0].xaxis.set_major_locator(MaxNLocator(integer=True, nbins=20))
+        figure.supylabel(f"ratio to {recording.design.baseline}", fontsize=8.5, color=MUTED[0])
         key(figure, {label_of(recording, arm): styles[arm] for arm in arms})
         counted = {pair.block for pairs in found.values() for pair in pairs if not pair.void}
         blocks = f"n = {len(counted)} {'block' if len(counted) == 1 else 'blocks'}"
@@ -98,30 +98,26 @@ def _panel(
     verdicts = {verdict.arm: verdict for verdict in recording.verdicts if verdict.metric == name}
     zone = next(iter(verdicts.values())).zone_share if verdicts else recording.design.zone_share
     arms = list(dict.fromkeys(pair.arm for pair in pairs))
-    axes.axhspan(1 / (1 + zone), 1 + zone, color=ZONE[0], linewidth=0, zorder=0)
-    axes.axhline(1, color=MUTED[0], linewidth=0.8)
+    zone_band(axes, "y", zone_share=zone)
     axes.grid(axis="x", visible=False)
     for place, arm in enumerate(arms):
         shift = _SPREAD * (place / (len(arms) - 1) - 0.5) if len(arms) > 1 else 0.0
         verdict = verdicts.get(arm)
         if verdict is not None and math.isfinite(verdict.ratio):
-            axes.axhline(verdict.ratio, color=styles[arm].color, linewidth=0.9, alpha=0.8)
+            axes.axhline(math.log(verdict.ratio), color=styles[arm].color, linewidth=0.9, alpha=0.8)
         for void in (False, True):
             _dots(axes, [p for p in pairs if p.arm == arm and p.void is void], shift, styles[arm])
     axes.set_title(metric(name).label)
-    axes.set_xlabel("block")
-    axes.set_ylabel(f"ratio to {recording.design.baseline}")
-    ratios = [pair.ratio for pair in pairs]
-    axes.set_ylim(min(0.8, *ratios, 0.8) * 0.95, max(1.25, *ratios, 1.25) * 1.05)
-    plain_log(axes, "y")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10))
+    logs = [math.log(pair.ratio) for pair in pairs] + [math.log1p(zone), -math.log1p(zone)]
+    margin = 0.12 * (max(logs) - min(logs))
+    ratio_axis(axes, "y", low=min(logs) - margin, high=max(logs) + margin)
 
 
 def _dots(axes: Axes, pairs: Sequence[Pair], shift: float, style: LaneStyle) -> None:
     for pair in pairs:
         axes.plot(
             pair.block + shift,
-            pair.ratio,
+            math.log(pair.ratio),
             marker=style.marker,
             markersize=5,
             color=style.color,
