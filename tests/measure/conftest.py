@@ -14,14 +14,8 @@ Serving = Callable[[Answer], Awaitable[str]]
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    """The engine lives on asyncio's transports."""
-    return "asyncio"
-
-
-@pytest.fixture
 async def serving() -> AsyncIterator[Serving]:
-    """`await serving(answer)` is the URL of a server that calls `answer` once a request head."""
+    """Starts servers that call an answer of the test's for each request head; gives their URL."""
     servers: list[asyncio.Server] = []
     handlers: set[asyncio.Task[None]] = set()
 
