@@ -1,1 +1,76 @@
-"""The order service: the subject of the checkout scenario."""
+"""The order service: the subject of the checkout scenario.
+
+Its lanes differ in `lane_reactive`, `lane_structured` and `lane_blocking` (run by `threads` and by
+`virtual`) and in nothing else.
+"""
+
+from labcore.lanes import Lane, Parameter, Peer, Scenario
+from servers.order_service.checks import CHECKS
+from servers.order_service.payments import ADAPTER
+from servers.order_service.statements import prepare
+from servers.order_service.workload import CheckoutWorkload
+
+_BUILD = "servers.order_service.app:build"
+
+SCENARIO = Scenario(
+    name="checkout",
+    title="Checkout: reserve, pay, store",
+    question="Which concurrency model places orders best while a payment provider takes its time?",
+    lanes=(
+        Lane(
+            "reactive", "Reactive streams", "an event-loop task", "WebFlux, Reactor, R2DBC", _BUILD
+        ),
+        Lane(
+            "threads",
+            "Platform threads",
+            "a blocked OS thread from a bounded pool",
+            "Spring MVC on platform threads",
+            _BUILD,
+        ),
+        Lane(
+            "virtual",
+            "Virtual threads",
+            "a parked greenlet, its carrier free",
+            "virtual threads",
+            _BUILD,
+        ),
+        Lane(
+            "structured",
+            "async/await in task groups",
+            "an event-loop task",
+            "structured concurrency",
+            _BUILD,
+        ),
+    ),
+    baseline="reactive",
+    workload=CheckoutWorkload(),
+    parameters=(
+        Parameter("payment_ms", 20.0, "ms", "mean latency of the simulated acquirer", 0, 60_000),
+        Parameter("payment_sigma", 0.5, "", "spread of the latency's logarithm", 0, 3),
+        Parameter("payment_seed", 1, "", "seed of every payment's fate", 0, 2**31 - 1),
+        Parameter("decline_share", 0.0, "share", "cards declined", 0, 1),
+        Parameter("failure_share", 0.0, "share", "payment attempts that fail with 503", 0, 1),
+        Parameter("payment_timeout_ms", 1_000.0, "ms", "time limit of one attempt", 1, 60_000),
+        Parameter("retries", 2, "", "attempts after the first, transient failures only", 0, 10),
+        Parameter("backoff_min_ms", 50.0, "ms", "wait before the first retry", 0, 10_000),
+        Parameter("backoff_max_ms", 1_000.0, "ms", "longest wait before a retry", 0, 60_000),
+        Parameter("jitter_share", 0.5, "share", "random part of each wait", 0, 1),
+        Parameter("line_concurrency", 4, "", "lines of one order reserved at once", 1, 20),
+        Parameter("workers", 40, "threads", "pool of the lane `threads`", 1, 2_000),
+        Parameter("carriers", 1, "threads", "OS threads that carry virtual ones", 1, 64),
+        Parameter("db_pool", 10, "connections", "database pool", 1, 200),
+        Parameter(
+            "in_flight_limit", 512, "orders", "orders admitted at once, then 503", 1, 100_000
+        ),
+        Parameter(
+            "body_timeout_ms", 5_000.0, "ms", "time for a body to arrive, then 408", 10, 60_000
+        ),
+        Parameter("stock", 1_000_000, "pieces", "of each product at the start", 0, 10**9),
+    ),
+    peers=(Peer(ADAPTER, "servers.payment_adapter_service.app:build"),),
+    prepare=prepare,
+    checks=CHECKS,
+    notebook="01_reactive_checkout.ipynb",
+)
+
+__all__ = ["SCENARIO"]

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from servers.order_service.domain import CUSTOMER_FAULT, Line, NewOrder, Order, Status
+from servers.order_service.domain import CUSTOMER_FAULT, Line, NewOrder, Order, Product, Status
 
 MOST_BODY_BYTES = 64 * 1024
 MOST_LINES = 20
@@ -30,6 +30,7 @@ BODY_FIELD = "#"
 
 _KEY = re.compile(r"[\x21-\x7e]{1,128}", re.ASCII)
 _SKU = re.compile(r"[A-Z0-9-]{1,32}", re.ASCII)
+_ORDER_ID = re.compile(r"ord_[0-9a-f]{20}", re.ASCII)
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 STATUS_CODES: Mapping[Status, int] = {
@@ -112,11 +113,12 @@ def problem(
 
 def shed() -> Answer:
     """The refusal of a service that is full: nothing was done, so coming again is safe."""
-    return problem(
-        503,
-        "too many orders are in flight; nothing was done",
-        headers={"Retry-After": str(RETRY_AFTER_S)},
-    )
+    return _later("too many orders are in flight; nothing was done")
+
+
+def unfinished() -> Answer:
+    """The refusal of a pool inside: the same key, sent again, gets the order's real end."""
+    return _later("the service ran out of capacity on the way; send the same key again")
 
 
 def too_large() -> Answer:
@@ -169,6 +171,16 @@ def order_document(order: Order) -> dict[str, Any]:
     return document
 
 
+def is_order_id(text: str) -> bool:
+    """Whether an order could have that id; anything else is not looked up."""
+    return _ORDER_ID.fullmatch(text) is not None
+
+
+def is_sku(text: str) -> bool:
+    """Whether a product could have that SKU; anything else is not looked up."""
+    return _SKU.fullmatch(text) is not None
+
+
 def placed(order: Order, wanted: NewOrder) -> Answer:
     """The answer to `POST /orders`, the first time and every time the key comes again."""
     if order.fingerprint != wanted.fingerprint:
@@ -178,8 +190,7 @@ def placed(order: Order, wanted: NewOrder) -> Answer:
     if order.status is Status.PAID:
         return Answer(status, order_document(order), {"Location": place})
     if order.status is Status.PENDING:
-        retry = {"Retry-After": str(RETRY_AFTER_S)}
-        return problem(status, "the order is still being placed", headers=retry, instance=place)
+        return _later("the order is still being placed", instance=place)
     return problem(status, _why(order), instance=place, **_named(order))
 
 
@@ -190,11 +201,15 @@ def found(order: Order | None, order_id: str) -> Answer:
     return Answer(200, order_document(order))
 
 
-def stocked(sku: str, row: tuple[int, int] | None) -> Answer:
-    """The answer to `GET /products/{sku}`; the row is price in cents and stock."""
-    if row is None:
+def stocked(product: Product | None, sku: str) -> Answer:
+    """The answer to `GET /products/{sku}`."""
+    if product is None:
         return problem(404, f"there is no product {sku!r}")
-    return Answer(200, {"sku": sku, "price_cents": row[0], "stock": row[1]})
+    return Answer(200, {"sku": sku, "price_cents": product.price_cents, "stock": product.stock})
+
+
+def _later(detail: str, **members: str) -> Answer:
+    return problem(503, detail, headers={"Retry-After": str(RETRY_AFTER_S)}, **members)
 
 
 def _why(order: Order) -> str:

@@ -19,6 +19,7 @@ from servers.order_service.domain import loyalty_bp
 HISTORY = Path(__file__).parents[2] / "data" / "cdnow.csv.gz"
 CATALOGUE_SEED = 1997
 CATALOGUE_SIZE = 1_000
+SCARCE_STOCK = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Purchase:
 
 
 @dataclass(frozen=True, slots=True)
-class Product:
+class Disc:
     """One product of the generated catalogue."""
 
     sku: str
@@ -40,8 +41,8 @@ class Product:
     price_cents: int
 
 
-SCARCE = tuple(Product(f"SCARCE-{number:03}", f"Rarity {number}", 1_499) for number in range(200))
-"""Products with 50 in stock whatever the parameters say: the checks sell them out."""
+SCARCE = tuple(Disc(f"SCARCE-{number:03}", f"Rarity {number}", 1_499) for number in range(200))
+"""Products with `SCARCE_STOCK` in stock whatever the parameters say: the checks sell them out."""
 
 
 @cache
@@ -70,12 +71,12 @@ def discounts() -> Mapping[int, int]:
 
 
 @cache
-def catalogue() -> tuple[Product, ...]:
+def catalogue() -> tuple[Disc, ...]:
     """The generated products, cheapest first; prices are drawn from what was really paid for a disc."""
     draw = random.Random(CATALOGUE_SEED)
     paid = [each.cents // each.units for each in purchases() if each.cents >= each.units]
     prices = sorted(draw.choice(paid) for _ in range(CATALOGUE_SIZE))
     return tuple(
-        Product(f"CD-{number:04}", f"Compact disc {number}", price)
+        Disc(f"CD-{number:04}", f"Compact disc {number}", price)
         for number, price in enumerate(prices)
     )

@@ -13,20 +13,21 @@ from typing import Any
 
 import psycopg
 
-from labcore.kernel import EnvironmentFault
+from labcore.kernel import EnvironmentFault, PeerError
 from labcore.lanes.contract import Values
 from servers.order_service.domain import (
-    Fault,
+    Ending,
     Line,
     NewOrder,
     Order,
     Payment,
+    Product,
     Reservation,
     Status,
     Totals,
     priced_lines,
 )
-from servers.order_service.history import SCARCE, catalogue, discounts
+from servers.order_service.history import SCARCE, SCARCE_STOCK, catalogue, discounts
 
 Row = Sequence[Any]
 Parameters = Mapping[str, Any]
@@ -132,7 +133,8 @@ SELECT {_ORDER_COLUMNS} FROM ended
 
 FIND_UNSETTLED = """
 SELECT id, instance, status, customer FROM orders
-WHERE (status = 'pending' OR void_due) AND (instance <> %(instance)s OR void_due OR idempotency_key = ANY(%(keys)s))
+WHERE (status = 'pending' OR void_due)
+    AND (instance <> %(instance)s OR void_due OR idempotency_key = ANY(%(keys)s))
 ORDER BY created_at LIMIT 1000
 """
 
@@ -140,7 +142,7 @@ FIND_RESERVATIONS = """
 SELECT line, sku, quantity, price_cents FROM reservations WHERE order_id = %(order_id)s ORDER BY line
 """
 
-FORGET_VOID = "UPDATE orders SET void_due = false WHERE id = %(id)s"
+FORGET_VOID = "UPDATE orders SET void_due = false WHERE id = %(id)s RETURNING id"
 
 
 def opening(new: NewOrder, order_id: str, *, instance: int) -> Parameters:
@@ -175,13 +177,12 @@ def completing(
     }
 
 
-def releasing(order_id: str, fault: Fault, *, void_due: bool = False) -> Parameters:
-    """What `RELEASE` needs; a line at fault is stored, the index of no line is null."""
-    named = fault.status in {Status.REJECTED, Status.OUT_OF_STOCK}
+def releasing(order_id: str, ending: Ending, *, void_due: bool = False) -> Parameters:
+    """What `RELEASE` needs; `void_due` when the payment still has to be voided."""
     return {
         "id": order_id,
-        "status": fault.status.value,
-        "fault": fault.fault if named else None,
+        "status": ending.status.value,
+        "fault": ending.fault,
         "void_due": void_due,
     }
 
@@ -190,6 +191,12 @@ def reservation_of(index: int, line: Line, row: Row | None) -> Reservation:
     """The row of `RESERVE`; no row means that the product does not exist."""
     price_cents, held = (None, False) if row is None else row
     return Reservation(index, line.sku, line.quantity, price_cents, held)
+
+
+def held_of(row: Row) -> Reservation:
+    """A row of `FIND_RESERVATIONS`."""
+    line, sku, quantity, price_cents = row
+    return Reservation(line, sku, quantity, price_cents, held=True)
 
 
 def order_of(row: Row) -> Order:
@@ -201,6 +208,19 @@ def order_of(row: Row) -> Order:
     )
 
 
+def product_of(row: Row) -> Product:
+    """The row of `FIND_PRODUCT`."""
+    price_cents, stock = row
+    return Product(price_cents, stock)
+
+
+def settled(row: Row | None) -> Order:
+    """The row of `COMPLETE` or `RELEASE`. Raises: PeerError when the order was not pending."""
+    if row is None:
+        raise PeerError("the order was settled by somebody else while it was being placed")
+    return order_of(row)
+
+
 def prepare(url: str, values: Values) -> None:
     """Create the schema in an empty database and seed products, stock and customers.
 
@@ -209,7 +229,7 @@ def prepare(url: str, values: Values) -> None:
     products = [
         (each.sku, each.title, each.price_cents, int(values["stock"])) for each in catalogue()
     ]
-    products += [(each.sku, each.title, each.price_cents, 50) for each in SCARCE]
+    products += [(each.sku, each.title, each.price_cents, SCARCE_STOCK) for each in SCARCE]
     try:
         with psycopg.connect(url) as connection, connection.cursor() as cursor:
             cursor.execute(SCHEMA)
