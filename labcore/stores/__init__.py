@@ -1,6 +1,13 @@
 """Floor 2: PostgreSQL and what is kept in it."""
 
-from labcore.stores.databases import create_database, database_name, drop_database, ping, place
+from labcore.stores.databases import (
+    create_database,
+    database_name,
+    drop_database,
+    ping,
+    place,
+    server_settings,
+)
 from labcore.stores.postgres import SETTINGS, PostgresServer, postgres_server
 
 __all__ = [
@@ -12,4 +19,5 @@ __all__ = [
     "ping",
     "place",
     "postgres_server",
+    "server_settings",
 ]

@@ -13,6 +13,10 @@ from labcore.kernel import EnvironmentFault, new_id
 
 PREFIX = "labcore_"
 CONNECT_TIMEOUT_S = 5
+_TOLD = (
+    "server_version", "fsync", "synchronous_commit", "full_page_writes", "wal_level",
+    "shared_buffers", "max_connections", "max_wal_size", "checkpoint_timeout", "jit", "autovacuum",
+)  # fmt: skip
 _HINT_LENGTH = 24  # PostgreSQL cuts names at 63 bytes; prefix and id need 30
 
 
@@ -72,6 +76,19 @@ def ping(server_url: str) -> None:
         raise EnvironmentFault(
             f"{place(server_url)} may not create databases; grant it: ALTER ROLE … CREATEDB"
         )
+
+
+def server_settings(server_url: str) -> dict[str, str]:
+    """The version and the settings that bear on speed and safety, for the record of a run.
+
+    Raises: EnvironmentFault when the server is unreachable.
+    """
+    with _connect(server_url) as connection:
+        rows = connection.execute(
+            "SELECT name, current_setting(name) FROM pg_settings WHERE name = ANY(%s) ORDER BY name",
+            [list(_TOLD)],
+        ).fetchall()
+    return {str(name): str(value) for name, value in rows}
 
 
 def database_name(url: str) -> str:

@@ -134,6 +134,7 @@ class _Cluster:
             "--builtin-locale=C.UTF-8",
             "--locale=C",
             "--no-instructions",
+            "--no-sync",  # a folder that a power cut broke is made anew
         ]
         if self._spawn("initdb", arguments).wait() != 0:
             raise EnvironmentFault(f"initdb failed; its log ends:\n{self._log_tail()}")

@@ -9,7 +9,7 @@ from typing import Self
 from labcore.kernel import DATABASE_URL_VARIABLE, EnvironmentFault, UsageError, database_url
 from labcore.lanes.launch.context import ChildContext
 from labcore.lanes.launch.process import Child
-from labcore.stores import create_database, drop_database, ping, postgres_server
+from labcore.stores import create_database, drop_database, ping, postgres_server, server_settings
 
 READY_TIMEOUT_S = 90.0  # initdb on a slow disk
 STOP_GRACE_S = 30.0  # a fast shutdown ends with a checkpoint
@@ -18,12 +18,7 @@ STOP_GRACE_S = 30.0  # a fast shutdown ends with a checkpoint
 def run(context: ChildContext) -> None:
     """Keep an embedded PostgreSQL until asked to stop: the target of the child below."""
     with postgres_server(settings=context.setting["settings"]) as server:
-        context.ready(
-            url=server.url,
-            pid=server.pid,
-            data_dir=str(server.data_dir),
-            settings=dict(server.settings),
-        )
+        context.ready(url=server.url)
         context.stopping.wait()
 
 
@@ -31,7 +26,7 @@ class DatabaseServer:
     """A PostgreSQL and the databases made on it; all of them are dropped at the end.
 
     `LABCORE_DATABASE_URL` names the server; without it an embedded one runs as a supervised child.
-    Blocking, usable from any thread.
+    `settings` then says how the server runs, for the record. Blocking, usable from any thread.
 
     Raises: EnvironmentFault when the server cannot be reached, started or may not create databases.
     """
@@ -69,6 +64,7 @@ class DatabaseServer:
             except EnvironmentFault as exc:
                 raise EnvironmentFault(f"{DATABASE_URL_VARIABLE}: {exc}") from None
             self._url = self._given_url
+            self.settings = server_settings(self._url)
             return
         self._child = Child(f"{__name__}:run", {"settings": self._settings}, name="postgres")
         self._child.start(grace_s=STOP_GRACE_S)
@@ -78,7 +74,7 @@ class DatabaseServer:
             self._child.stop(grace_s=STOP_GRACE_S)
             raise
         self._url = ready["url"]
-        self.settings = ready["settings"]
+        self.settings = server_settings(self._url)
 
     def create(self, name_hint: str, *, template: str | None = None) -> str:
         """The URL of a fresh database, empty or a copy of the one at URL `template`."""
