@@ -57,7 +57,6 @@ SCENARIO = Scenario(
         Parameter("jitter_share", 0.5, "share", "random part of each wait", 0, 1),
         Parameter("line_concurrency", 4, "", "lines of one order reserved at once", 1, 20),
         Parameter("workers", 40, "threads", "pool of the lane `threads`", 1, 2_000),
-        Parameter("carriers", 1, "threads", "OS threads that carry virtual ones", 1, 64),
         Parameter("db_pool", 10, "connections", "database pool", 1, 200),
         Parameter(
             "in_flight_limit", 512, "orders", "orders admitted at once, then 503", 1, 100_000
