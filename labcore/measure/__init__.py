@@ -1,5 +1,9 @@
 """Floor 4: load, samples, pairs, statistics, verdicts. Knows no picture."""
 
+from labcore.measure.driver import drive
+from labcore.measure.experiment import Comparison, compare, compare_async
+from labcore.measure.judgement import RULES, Finding, Rule, findings
+from labcore.measure.plan import LoadPlan, LoadResult, Progress, Users
 from labcore.measure.record import (
     CONTROL,
     REQUEST_COLUMNS,
@@ -9,15 +13,30 @@ from labcore.measure.record import (
     RunRow,
 )
 from labcore.measure.recording import Recording
-from labcore.measure.verdict import Verdict
+from labcore.measure.verdict import METRICS, Metric, Verdict, verdicts
 
 __all__ = [
     "CONTROL",
+    "METRICS",
     "REQUEST_COLUMNS",
+    "RULES",
     "SAMPLE_COLUMNS",
     "SCHEMA_VERSION",
+    "Comparison",
     "Design",
+    "Finding",
+    "LoadPlan",
+    "LoadResult",
+    "Metric",
+    "Progress",
     "Recording",
+    "Rule",
     "RunRow",
+    "Users",
     "Verdict",
+    "compare",
+    "compare_async",
+    "drive",
+    "findings",
+    "verdicts",
 ]

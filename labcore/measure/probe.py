@@ -6,12 +6,10 @@ we and our descendants did. Where Linux is missing, psutil answers, more coarsel
 """
 
 import math
-import os
 import platform
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -21,6 +19,7 @@ import numpy as np
 import psutil
 
 from labcore.kernel import InterruptedRunError
+from labcore.measure.placement import kept_to
 
 LINUX: Final = platform.system() == "Linux"
 PERIOD_S: Final = 0.1
@@ -167,7 +166,7 @@ def process_cpu_s(pid: int, *, gone_s: float = math.nan) -> float:
 
 
 def wait_quiet(pid: int, *, patience_s: float, cancelled: Event | None = None) -> float:
-    """Wait until the process's CPU clock all but stands still; the last window's movement in ms.
+    """Wait until a process and its descendants rest; what they used in the last window, in ms.
 
     A server that is still busy with the requests of a warm-up or of the run before would be measured
     with them. Quiet is less than 4 ms in 120 ms; when patience ends the caller decides.
@@ -177,10 +176,11 @@ def wait_quiet(pid: int, *, patience_s: float, cancelled: Event | None = None) -
     stop = cancelled or Event()
     deadline_s = time.monotonic() + patience_s
     while True:
-        before_s = process_cpu_s(pid)
+        family = [pid, *_descendants(pid)]
+        before_s = sum(process_cpu_s(member, gone_s=0.0) for member in family)
         if stop.wait(QUIET_WINDOW_S):
             raise InterruptedRunError("cancelled while waiting for the server to become quiet")
-        moved_ms = (process_cpu_s(pid) - before_s) * 1e3
+        moved_ms = (sum(process_cpu_s(member, gone_s=0.0) for member in family) - before_s) * 1e3
         if not moved_ms >= QUIET_LIMIT_MS or time.monotonic() > deadline_s:
             return moved_ms
 
@@ -190,7 +190,7 @@ def speed_ns(core: int | None = None) -> float:
 
     It describes the core's present speed, which a neighbour on the host may change within a second.
     """
-    with _on_core(core):
+    with kept_to(None if core is None else {core}):
         before_ns = time.thread_time_ns()
         total = 0
         for turn in range(SPEED_TURNS):
@@ -206,19 +206,6 @@ def listen_overflows() -> float:
     lines = path.read_text(encoding="utf-8").splitlines()
     table = dict(zip(lines[0].split(), lines[1].split(), strict=False))
     return float(table.get("ListenOverflows", math.nan))
-
-
-@contextmanager
-def _on_core(core: int | None) -> Iterator[None]:
-    if core is None or not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    before = os.sched_getaffinity(0)  # 0 is the calling thread, the process's others stay
-    os.sched_setaffinity(0, {core})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 def _busy_s(core: object) -> float:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from labcore.measure.bottleneck import inside, name_bottleneck
+from labcore.measure.bottleneck import inside, little, name_bottleneck
 from labcore.measure.record import RunRow
 
 MakeRow = Callable[..., RunRow]
@@ -89,3 +89,10 @@ def test_a_lane_without_gauges_accuses_nobody(make_row: MakeRow):
 def test_little_is_quoted_beside_the_name(make_row: MakeRow):
     assert "Little's law agrees" in name_bottleneck(make_row()).evidence
     assert "Little's law is off" in name_bottleneck(make_row(little_gap_share=0.4)).evidence
+
+
+def test_little_forgives_what_a_rare_count_cannot_tell(make_row: MakeRow):
+    few = make_row(in_flight_mean=1.0, duration_s=1.0, little_gap_share=0.4)
+    many = make_row(in_flight_mean=100.0, duration_s=10.0, little_gap_share=0.06)
+    assert "agrees" in little(few)
+    assert "is off" in little(many)

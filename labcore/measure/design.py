@@ -1,0 +1,140 @@
+"""What is decided before the first run: names resolved, values checked, nothing measured yet.
+
+Pure but for the seed, which is drawn afresh where none is given.
+"""
+
+import math
+import secrets
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from labcore.kernel import UsageError
+from labcore.lanes import ForeignLane, Scenario, Value, parse_lane
+from labcore.measure import statistics
+from labcore.measure.record import CONTROL, Design
+
+RATE_PER_S: Final = 150.0
+PAIRS: Final = 20
+QUICK_PAIRS: Final = 6
+DURATION_S: Final = 10.0
+QUICK_DURATION_S: Final = 4.0
+WARMUP_S: Final = 2.0
+QUICK_WARMUP_S: Final = 1.0
+
+LaneChoice = str | ForeignLane
+
+
+def draw_up(
+    card: Scenario,
+    chosen: Mapping[str, LaneChoice],
+    *,
+    rate: float = RATE_PER_S,
+    duration_s: float | None = None,
+    warmup_s: float | None = None,
+    pairs: int | None = None,
+    quick: bool = False,
+    parameters: Mapping[str, Value] | None = None,
+    seed: int | None = None,
+) -> Design:
+    """The design of a comparison of these lanes, the first of which is the baseline.
+
+    Raises: UsageError for a value out of range, naming it and the range.
+    """
+    usual = (QUICK_DURATION_S, QUICK_WARMUP_S) if quick else (DURATION_S, WARMUP_S)
+    baseline, *arms = chosen
+    return Design(
+        scenario=card.name,
+        baseline=baseline,
+        arms=tuple(arms),
+        rate_per_s=_positive("rate", rate),
+        duration_s=_positive("duration_s", usual[0] if duration_s is None else duration_s),
+        warmup_s=_not_negative("warmup_s", usual[1] if warmup_s is None else warmup_s),
+        pairs=_enough((QUICK_PAIRS if quick else PAIRS) if pairs is None else pairs),
+        arrivals="poisson",
+        seed=_seed(seed),
+        parameters=card.values(parameters),
+    )
+
+
+def choose(
+    card: Scenario, names: Sequence[str] | None, baseline: str | None
+) -> dict[str, LaneChoice]:
+    """The lanes by name, the baseline first. Raises: UsageError."""
+    texts = [lane.name for lane in card.lanes] if names is None else list(names)
+    chosen: dict[str, LaneChoice] = {}
+    for text in texts:
+        lane = parse_lane(text)
+        name = lane if isinstance(lane, str) else lane.name
+        if isinstance(lane, str):
+            card.lane(lane)
+        if name in chosen or name == CONTROL:
+            taken = "kept for the baseline once more" if name == CONTROL else "given twice"
+            raise UsageError(f"lane name {name!r} is {taken}; give every lane its own name")
+        chosen[name] = lane
+    first = baseline or card.baseline
+    if first not in chosen:
+        chosen[first] = card.lane(first).name
+    return {first: chosen[first], **{name: chosen[name] for name in chosen if name != first}}
+
+
+def command(
+    design: Design,
+    lanes: Sequence[str] | None,
+    *,
+    quick: bool,
+    warmup_s: float | None,
+    control: bool,
+) -> str:
+    """The line that measures the same again; in Python where the command line cannot say it."""
+    if warmup_s is not None or not control:
+        arguments = {
+            "lanes": None if lanes is None else list(lanes),
+            "baseline": design.baseline,
+            "rate": design.rate_per_s,
+            "duration_s": design.duration_s,
+            "warmup_s": design.warmup_s,
+            "pairs": design.pairs,
+            "parameters": dict(design.parameters),
+            "seed": design.seed,
+            "control": control,
+        }
+        given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+        call = f"from labcore.measure import compare; compare({design.scenario!r}, {given})"
+        return shlex.join(["python", "-c", call])
+    words = ["labcore", "compare", design.scenario, "--baseline", design.baseline]
+    if lanes is not None:
+        words += ["--lanes", ",".join(lanes)]
+    words += ["--rate", f"{design.rate_per_s:g}", "--duration", f"{design.duration_s:g}"]
+    words += ["--pairs", str(design.pairs), "--seed", str(design.seed)]
+    words += ["--quick"] if quick else []
+    for name, value in design.parameters.items():
+        words += ["--set", f"{name}={value}"]
+    return shlex.join(words)
+
+
+def _positive(name: str, value: float) -> float:
+    if not 0 < value < math.inf:
+        raise UsageError(f"{name}={value!r} is out of range; give a number above 0")
+    return float(value)
+
+
+def _not_negative(name: str, value: float) -> float:
+    if not 0 <= value < math.inf:
+        raise UsageError(f"{name}={value!r} is out of range; give 0 or more seconds")
+    return float(value)
+
+
+def _enough(pairs: int) -> int:
+    least = statistics.least_pairs()
+    if pairs < least:
+        raise UsageError(f"pairs={pairs!r} is too few; an interval of 95 % needs at least {least}")
+    return int(pairs)
+
+
+def _seed(given: int | None) -> int:
+    if given is None:
+        return secrets.randbelow(2**31)
+    if given < 0:
+        raise UsageError(f"seed={given!r} is out of range; give a whole number from 0")
+    return int(given)
