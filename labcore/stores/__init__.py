@@ -9,9 +9,11 @@ from labcore.stores.databases import (
     server_settings,
 )
 from labcore.stores.postgres import SETTINGS, PostgresServer, postgres_server
+from labcore.virtual import AsyncDatabase
 
 __all__ = [
     "SETTINGS",
+    "AsyncDatabase",
     "PostgresServer",
     "create_database",
     "database_name",

@@ -1,1 +1,63 @@
-"""Floor 1: virtual threads parked on carriers, platform threads, and the blocking facades."""
+"""Floor 1: virtual threads parked on carriers, platform threads, and the blocking facades.
+
+The same blocking source runs on both kinds of threads: executor and `World` are injected.
+"""
+
+from labcore.virtual.database import (
+    AsyncDatabase,
+    AsyncTransaction,
+    Database,
+    PlatformDatabase,
+    Statements,
+    VirtualDatabase,
+)
+from labcore.virtual.errors import PoolExhaustedError, TimeLimitExceededError, http_errors
+from labcore.virtual.executor import (
+    BlockingExecutor,
+    PlatformThreadExecutor,
+    VirtualFuture,
+    VirtualThreadExecutor,
+)
+from labcore.virtual.http import (
+    HttpClient,
+    HttpReply,
+    PlatformHttpClient,
+    VirtualHttpClient,
+    async_http_client,
+    send,
+)
+from labcore.virtual.scope import Policy, StructuredTaskScope
+from labcore.virtual.thread import VirtualThread, await_, carry, current_thread, sleep
+from labcore.virtual.world import World, platform_world, virtual_world
+
+__all__ = [
+    "AsyncDatabase",
+    "AsyncTransaction",
+    "BlockingExecutor",
+    "Database",
+    "HttpClient",
+    "HttpReply",
+    "PlatformDatabase",
+    "PlatformHttpClient",
+    "PlatformThreadExecutor",
+    "Policy",
+    "PoolExhaustedError",
+    "Statements",
+    "StructuredTaskScope",
+    "TimeLimitExceededError",
+    "VirtualDatabase",
+    "VirtualFuture",
+    "VirtualHttpClient",
+    "VirtualThread",
+    "VirtualThreadExecutor",
+    "World",
+    "async_http_client",
+    "await_",
+    "carry",
+    "current_thread",
+    "http_errors",
+    "platform_world",
+    "send",
+    "sleep",
+    "virtual_world",
+]

@@ -1,0 +1,190 @@
+"""HTTP between services behind one small face in the same three colours of waiting.
+
+The event-loop lanes and virtual threads share one kind of client: httpx over aiohttp's transport,
+because httpx's own pool rescans every connection for every request. Platform threads keep one httpx
+client each, with its one connection, where that cost does not arise.
+"""
+
+import asyncio
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import httpx
+from httpx_aiohttp import AiohttpTransport
+
+from labcore.virtual.errors import http_errors
+from labcore.virtual.thread import await_
+
+TIMEOUT_S = 10.0
+CONNECTIONS = 1_000  # in all; a lane is bounded by its own limits, not by its client
+
+
+@dataclass(frozen=True, slots=True)
+class HttpReply:
+    """An answer, read to its end."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """The body as JSON. Raises: ValueError when it is not."""
+        return json.loads(self.body)
+
+
+class HttpClient(Protocol):
+    """Blocking-style HTTP.
+
+    Raises, in every method: TimeLimitExceededError after `timeout_s`, PeerError when the connection
+    fails. A status is an answer, never an error.
+    """
+
+    def post(
+        self,
+        url: str,
+        *,
+        json: Any = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float = TIMEOUT_S,
+    ) -> HttpReply:
+        """Send a JSON document."""
+        ...
+
+    def get(
+        self, url: str, *, headers: Mapping[str, str] | None = None, timeout_s: float = TIMEOUT_S
+    ) -> HttpReply:
+        """Fetch."""
+        ...
+
+    def delete(
+        self, url: str, *, headers: Mapping[str, str] | None = None, timeout_s: float = TIMEOUT_S
+    ) -> HttpReply:
+        """Delete."""
+        ...
+
+
+def async_http_client(*, timeout_s: float = TIMEOUT_S) -> httpx.AsyncClient:
+    """The client of every lane that waits on an event loop; open it with `async with`."""
+    limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
+    return httpx.AsyncClient(
+        transport=AiohttpTransport(limits=limits), timeout=timeout_s, trust_env=False
+    )
+
+
+async def send(
+    client: httpx.AsyncClient,
+    method: str,
+    url: str,
+    *,
+    json: Any = None,
+    headers: Mapping[str, str] | None = None,
+    timeout_s: float = TIMEOUT_S,
+) -> HttpReply:
+    """One exchange on an async client, with one time limit over all of it."""
+    with http_errors(method, url):
+        async with asyncio.timeout(timeout_s):
+            reply = await client.request(method, url, json=json, headers=headers, timeout=None)
+    return HttpReply(reply.status_code, reply.headers, reply.content)
+
+
+class _Verbs:
+    """The three verbs over one `_send`."""
+
+    def post(
+        self,
+        url: str,
+        *,
+        json: Any = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float = TIMEOUT_S,
+    ) -> HttpReply:
+        """Send a JSON document."""
+        return self._send("POST", url, json=json, headers=headers, timeout_s=timeout_s)
+
+    def get(
+        self, url: str, *, headers: Mapping[str, str] | None = None, timeout_s: float = TIMEOUT_S
+    ) -> HttpReply:
+        """Fetch."""
+        return self._send("GET", url, json=None, headers=headers, timeout_s=timeout_s)
+
+    def delete(
+        self, url: str, *, headers: Mapping[str, str] | None = None, timeout_s: float = TIMEOUT_S
+    ) -> HttpReply:
+        """Delete."""
+        return self._send("DELETE", url, json=None, headers=headers, timeout_s=timeout_s)
+
+    def _send(
+        self,
+        method: str,
+        url: str,
+        *,
+        json: Any,
+        headers: Mapping[str, str] | None,
+        timeout_s: float,
+    ) -> HttpReply:
+        raise NotImplementedError
+
+
+class PlatformHttpClient(_Verbs):
+    """Blocks the OS thread; one httpx client, and so one connection, for each thread that asks.
+
+    The time limit bounds each wait for bytes, as sockets do it, not the whole exchange.
+    """
+
+    def __init__(self) -> None:
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._clients: list[httpx.Client] = []
+
+    def close(self) -> None:
+        """Close every thread's connection; call it when no thread asks any more."""
+        with self._lock:
+            clients, self._clients = self._clients, []
+        for client in clients:
+            client.close()
+
+    def _send(
+        self,
+        method: str,
+        url: str,
+        *,
+        json: Any,
+        headers: Mapping[str, str] | None,
+        timeout_s: float,
+    ) -> HttpReply:
+        with http_errors(method, url):
+            reply = self._client().request(
+                method, url, json=json, headers=headers, timeout=timeout_s
+            )
+        return HttpReply(reply.status_code, reply.headers, reply.content)
+
+    def _client(self) -> httpx.Client:
+        client: httpx.Client | None = getattr(self._local, "client", None)
+        if client is None:
+            client = self._local.client = httpx.Client(trust_env=False)
+            with self._lock:
+                self._clients.append(client)
+        return client
+
+
+class VirtualHttpClient(_Verbs):
+    """Parks the virtual thread: the async client, awaited for you."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+
+    def _send(
+        self,
+        method: str,
+        url: str,
+        *,
+        json: Any,
+        headers: Mapping[str, str] | None,
+        timeout_s: float,
+    ) -> HttpReply:
+        return await_(
+            send(self._client, method, url, json=json, headers=headers, timeout_s=timeout_s)
+        )
