@@ -1,0 +1,1 @@
+"""The operators by family; each is a method of Flux, Mono or both."""

@@ -1,0 +1,592 @@
+"""Where streams begin: values, iterables, coroutines, ticks and callbacks."""
+# ruff: noqa: C901 - an operator is closures over its state: ruff adds the nested ones up
+
+import inspect
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from labcore.kernel import UsageError
+from labcore.reactive import (
+    publishers as lib,
+)  # a cycle on purpose: operators make what they extend
+from labcore.reactive.core import IDLE, MISSING, Down, Feed, Fusion, Link, Source, edge, reject
+from labcore.reactive.errors import BackpressureError, check_not_negative, check_positive
+from labcore.reactive.outlet import Outlet
+from labcore.reactive.pump import awaiting, pumping
+from labcore.reactive.scope import Timer
+from labcore.reactive.spec import Publisher, Subscriber, Subscription
+
+if TYPE_CHECKING:
+    from labcore.reactive.publishers import Flux, Mono
+
+T = TypeVar("T")
+U = TypeVar("U")
+R = TypeVar("R")
+
+
+def scalar_feed(value: object) -> Feed:
+    """One known value, given on the first request."""
+
+    def feed(down: Down[Any]) -> None:
+        live = True
+
+        def request(_: int) -> None:
+            nonlocal live
+            if live:
+                live = False
+                if not stopped:
+                    down.offer(value)
+                if not stopped:
+                    down.complete()
+
+        stopped = False
+
+        def cancel() -> None:
+            nonlocal live, stopped
+            live, stopped = False, True
+
+        down.start(Link(request, cancel))
+
+    return feed
+
+
+def empty_feed(down: Down[Any]) -> None:
+    """Completes at once."""
+    down.start(IDLE)
+    down.complete()
+
+
+def never_feed(down: Down[Any]) -> None:
+    """Signals nothing, for ever."""
+    down.start(IDLE)
+
+
+def error_feed(error: Exception | Callable[[], Exception]) -> Feed:
+    """Fails at once."""
+
+    def feed(down: Down[Any]) -> None:
+        reject(down, error if isinstance(error, Exception) else error())
+
+    return feed
+
+
+def deferred(make: Callable[[Down[Any]], Source[Any]]) -> Feed:
+    """The stream that is made for each subscriber."""
+
+    def feed(down: Down[Any]) -> None:
+        try:
+            source = make(down)
+        except Exception as error:  # noqa: BLE001 - a user's factory: its error is the signal
+            reject(down, error)
+            return
+        source.feed(down)
+
+    return feed
+
+
+def called(call: Callable[[], object]) -> Feed:
+    """What a function returns, called on the first request; an awaitable result is awaited."""
+
+    def feed(down: Down[Any]) -> None:
+        begun = stopped = False
+        inner: Subscription | None = None
+
+        def request(_: int) -> None:
+            nonlocal begun
+            if begun or stopped:
+                return
+            begun = True
+            try:
+                value = call()
+            except Exception as error:  # noqa: BLE001 - the call's error is the signal
+                if not stopped:
+                    down.fail(error)
+                return
+            if inspect.isawaitable(value):
+                awaiting(lambda: value)(down.above(start=adopt))
+                return
+            if not stopped:
+                down.offer(value)
+            if not stopped:
+                down.complete()
+
+        def adopt(subscription: Subscription) -> None:
+            nonlocal inner
+            inner = subscription
+            subscription.request(1)
+
+        def cancel() -> None:
+            nonlocal stopped
+            stopped = True
+            if inner is not None:
+                inner.cancel()
+
+        down.start(Link(request, cancel))
+
+    return feed
+
+
+def after(delay_s: float) -> Feed:
+    """0, once, that many seconds after the subscription, and not before it is asked for."""
+
+    def feed(down: Down[Any]) -> None:
+        outlet = Outlet(down)
+
+        def fire() -> None:
+            outlet.push(0)
+            outlet.complete()
+
+        outlet.closed = down.scope.later(delay_s, fire).cancel
+        down.start(outlet)
+
+    return feed
+
+
+def published(publisher: Publisher[Any]) -> Feed:
+    """A publisher from outside, its signals kept in order and its end guarded."""
+
+    def feed(down: Down[Any]) -> None:
+        receiver = _Receiver(down)
+        try:
+            publisher.subscribe(receiver, scope=down.scope)
+        except Exception as error:  # noqa: BLE001 - foreign code: rule 1.9 says it returns normally
+            if receiver.started:
+                receiver.on_error(error)
+            else:
+                reject(down, error)
+
+    return feed
+
+
+class _Receiver(Subscriber[Any]):
+    """Guards the fast path against publishers that break the rules."""
+
+    def __init__(self, down: Down[Any]) -> None:
+        self.down = down
+        self.started = False
+        self.live = True
+        self.up: Subscription | None = None
+
+    def on_subscribe(self, subscription: Subscription, /) -> None:
+        if self.started:
+            subscription.cancel()  # rule 2.5
+            return
+        self.started, self.up = True, subscription
+        self.down.start(Link(self.request, self.cancel))
+
+    def request(self, n: int) -> None:
+        if self.live and self.up is not None:
+            self.up.request(n)
+
+    def cancel(self) -> None:
+        if self.live and self.up is not None:
+            self.live = False
+            self.up.cancel()
+
+    def on_next(self, value: Any, /) -> None:
+        if not self.live:
+            self.down.scope.drop_value(value)
+        elif not self.down.offer(value):
+            self.request(1)  # a filter refused it, and a foreign publisher counts every value
+
+    def on_error(self, error: Exception, /) -> None:
+        if not self.live:
+            self.down.scope.drop_error(error)
+            return
+        self.live = False
+        self.down.fail(error)
+
+    def on_complete(self) -> None:
+        if self.live:
+            self.live = False
+            self.down.complete()
+
+
+def as_source(thing: Any) -> Source[Any]:
+    """What a mapper returned, as a source: ours, an awaitable, an async iterable, a publisher."""
+    if isinstance(thing, Source):
+        return thing
+    if inspect.isawaitable(thing):
+        return Source(awaiting(lambda: thing))
+    if isinstance(thing, AsyncIterable):
+        return Source(pumping(lambda: thing))
+    if hasattr(thing, "subscribe"):
+        return Source(published(thing))
+    raise UsageError(
+        f"{thing!r} is no stream; give a Mono, a Flux, an awaitable, an async iterable or a Publisher"
+    )
+
+
+def ticking(first_s: float, period_s: float) -> Feed:
+    """0, 1, 2 … at fixed times; a tick nobody asked for is an overflow error."""
+
+    def feed(down: Down[Any]) -> None:
+        demand, tick, live = 0, 0, True
+        due_s = down.scope.now_s() + first_s
+        timer: Timer | None = None
+
+        def request(n: int) -> None:
+            nonlocal demand
+            demand += n
+
+        def cancel() -> None:
+            nonlocal live
+            live = False
+            if timer is not None:
+                timer.cancel()
+
+        def fire() -> None:
+            nonlocal demand, tick, due_s
+            if not demand:
+                cancel()
+                down.fail(_overflow(tick, period_s))
+                return
+            demand -= 1
+            tick += 1
+            due_s += period_s
+            down.offer(tick - 1)
+            arm()
+
+        def arm() -> None:
+            nonlocal timer
+            if live:
+                timer = down.scope.later(max(0.0, due_s - down.scope.now_s()), fire)
+
+        down.start(Link(request, cancel))
+        arm()
+
+    return feed
+
+
+def _overflow(tick: int, period_s: float) -> Exception:
+    return BackpressureError(
+        f"tick {tick} of interval({period_s}) came without demand; put on_backpressure_drop() or "
+        "on_backpressure_latest() behind it"
+    )
+
+
+class FluxCreation(Source[T]):
+    """How a Flux begins."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def just(*values: U) -> "Flux[U]":
+        """These values.
+
+            --1--2--3--|
+
+        >>> Flux.just(1, 2, 3).collect_list().block()
+        [1, 2, 3]
+
+        Reactor: Flux.just
+        """
+        scalar: object = values[0] if len(values) == 1 else MISSING
+        return lib.Flux(fusion=Fusion(lambda: iter(values)), scalar=scalar)
+
+    @staticmethod
+    def empty() -> "Flux[Any]":
+        """Nothing, and the end at once.
+
+            --|
+
+        >>> Flux.empty().collect_list().block()
+        []
+
+        Reactor: Flux.empty
+        """
+        return lib.Flux(empty_feed)
+
+    @staticmethod
+    def never() -> "Flux[Any]":
+        """Nothing, and no end.
+
+            ------...
+
+        >>> Flux.never().take(0).collect_list().block()
+        []
+
+        Reactor: Flux.never
+        """
+        return lib.Flux(never_feed)
+
+    @staticmethod
+    def error(error: Exception | Callable[[], Exception]) -> "Flux[Any]":
+        """A failure at once; a callable makes a fresh error for each subscriber.
+
+            --X
+
+        >>> Flux.error(ValueError("no")).on_error_return(0).collect_list().block()
+        [0]
+
+        Reactor: Flux.error
+        """
+        return lib.Flux(error_feed(error))
+
+    @staticmethod
+    def defer(make: Callable[[], "Publisher[U]"]) -> "Flux[U]":
+        """A stream made anew for each subscriber.
+
+            subscribe -> make() --1--2--|
+
+        >>> Flux.defer(lambda: Flux.just(1, 2)).collect_list().block()
+        [1, 2]
+
+        Reactor: Flux.defer
+        """
+        return lib.Flux(deferred(lambda _: as_source(make())))
+
+    @staticmethod
+    def range(start: int, count: int) -> "Flux[int]":
+        """`count` integers from `start`.
+
+            --5--6--7--|
+
+        >>> Flux.range(5, 3).collect_list().block()
+        [5, 6, 7]
+
+        Reactor: Flux.range
+        """
+        check_not_negative("count", count)
+        numbers = range(start, start + count)
+        return lib.Flux(fusion=Fusion(lambda: iter(numbers)))
+
+    @staticmethod
+    def from_iterable(values: Iterable[U]) -> "Flux[U]":
+        """The values of an iterable, taken as they are asked for; a new iterator per subscriber.
+
+            [1, 2] -> --1--2--|
+
+        The end of a built-in collection is signalled with its last value; that of a generator when one
+        more is asked for, because it can only be asked by taking.
+
+        >>> Flux.from_iterable("ab").collect_list().block()
+        ['a', 'b']
+
+        Reactor: Flux.fromIterable
+        """
+        return lib.Flux(fusion=Fusion(lambda: iter(values)))
+
+    @staticmethod
+    def from_async_iterable(
+        values: AsyncIterable[U] | Callable[[], AsyncIterable[U]],
+    ) -> "Flux[U]":
+        """The values of an async iterable, or of what a factory gives each subscriber.
+
+            async for -> --1--2--|
+
+        One task pulls, and only what has been asked for. Cancelling closes a generator and waits for it.
+
+        >>> async def ticks():
+        ...     yield "tick"
+        >>> Flux.from_async_iterable(ticks).collect_list().block()
+        ['tick']
+
+        Reactor: Flux.from (there from a Publisher)
+        """
+        if isinstance(values, AsyncIterable):
+            return lib.Flux(pumping(lambda: values))
+        return lib.Flux(pumping(values))
+
+    @staticmethod
+    def from_publisher(publisher: "Publisher[U]") -> "Flux[U]":
+        """Any Publisher as a Flux, guarded against signals after the end.
+
+            publisher -> --1--2--|
+
+        >>> Flux.from_publisher(Mono.just(1)).collect_list().block()
+        [1]
+
+        Reactor: Flux.from
+        """
+        return lib.Flux(published(publisher))
+
+    @staticmethod
+    def interval(period_s: float, *, delay_s: float | None = None) -> "Flux[int]":
+        """0, 1, 2 … every `period_s` seconds, the first after `delay_s` (default: one period).
+
+            ----0----1----2...
+
+        Ticks do not wait: one without demand ends the stream with a BackpressureError.
+
+        >>> Flux.interval(0.001).take(2).collect_list().block()
+        [0, 1]
+
+        Reactor: Flux.interval
+        """
+        check_positive("period_s", period_s)
+        first_s = period_s if delay_s is None else delay_s
+        check_not_negative("delay_s", first_s)
+        return lib.Flux(ticking(first_s, period_s))
+
+    @staticmethod
+    def generate(step: Callable[[R], tuple[U, R] | None], *, state: Callable[[], R]) -> "Flux[U]":
+        """One value per demand: `step(state)` gives a value and the next state, or None for the end.
+
+            state -> step -> --0--1--2--|
+
+        >>> Flux.generate(lambda n: (n, n + 1) if n < 3 else None, state=lambda: 0).collect_list().block()
+        [0, 1, 2]
+
+        Reactor: Flux.generate, whose sink is here the returned pair
+        """
+
+        def values() -> Iterator[U]:
+            current = state()
+            for _ in repeat(None):
+                pair = step(current)
+                if pair is None:
+                    return
+                value, current = pair
+                yield value
+
+        return lib.Flux(fusion=Fusion(values))
+
+
+class MonoCreation(Source[T], Generic[T]):
+    """How a Mono begins."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def just(value: U) -> "Mono[U]":
+        """This value.
+
+            --1|
+
+        >>> Mono.just(1).block()
+        1
+
+        Reactor: Mono.just
+        """
+        return lib.Mono(scalar_feed(value), scalar=value)
+
+    @staticmethod
+    def just_or_empty(value: U | None) -> "Mono[U]":
+        """This value, or the empty Mono for None.
+
+            None -> --|
+
+        >>> Mono.just_or_empty(None).default_if_empty("none").block()
+        'none'
+
+        Reactor: Mono.justOrEmpty
+        """
+        return lib.Mono(empty_feed) if value is None else lib.Mono.just(value)
+
+    @staticmethod
+    def empty() -> "Mono[Any]":
+        """No value, and the end at once.
+
+            --|
+
+        >>> Mono.empty().block() is None
+        True
+
+        Reactor: Mono.empty
+        """
+        return lib.Mono(empty_feed)
+
+    @staticmethod
+    def never() -> "Mono[Any]":
+        """No value, and no end.
+
+            ------...
+
+        >>> Mono.never().timeout(0.001, fallback=Mono.just("late")).block()
+        'late'
+
+        Reactor: Mono.never
+        """
+        return lib.Mono(never_feed)
+
+    @staticmethod
+    def error(error: Exception | Callable[[], Exception]) -> "Mono[Any]":
+        """A failure at once; a callable makes a fresh error for each subscriber.
+
+            --X
+
+        >>> Mono.error(ValueError("no")).on_error_return(0).block()
+        0
+
+        Reactor: Mono.error
+        """
+        return lib.Mono(error_feed(error))
+
+    @staticmethod
+    def defer(make: Callable[[], "Publisher[U] | Awaitable[U]"]) -> "Mono[U]":
+        """A Mono made anew for each subscriber.
+
+            subscribe -> make() --1|
+
+        >>> Mono.defer(lambda: Mono.just(1)).block()
+        1
+
+        Reactor: Mono.defer
+        """
+        return lib.Mono(deferred(lambda _: as_source(make())))
+
+    @staticmethod
+    def from_callable(call: Callable[[], Awaitable[U] | U]) -> "Mono[U]":
+        """What the call returns, made on demand and for each subscriber; a coroutine is awaited.
+
+            request -> call() --1|
+
+        A coroutine runs as a task of the root's scope; cancelling the Mono cancels it and waits.
+
+        >>> async def price():
+        ...     return 42
+        >>> Mono.from_callable(price).block()
+        42
+
+        Reactor: Mono.fromCallable; for coroutine functions Mono.fromFuture
+        """
+        if inspect.iscoroutinefunction(call):
+            return lib.Mono(awaiting(call))
+        return lib.Mono(called(call))
+
+    @staticmethod
+    def from_awaitable(awaitable: Awaitable[U]) -> "Mono[U]":
+        """The result of one awaitable; a coroutine can be awaited by one subscriber only.
+
+            await -> --1|
+
+        >>> async def price():
+        ...     return 42
+        >>> Mono.from_awaitable(price()).block()
+        42
+
+        Reactor: Mono.fromFuture
+        """
+        return lib.Mono(awaiting(lambda: awaitable))
+
+    @staticmethod
+    def from_publisher(publisher: "Publisher[U]") -> "Mono[U]":
+        """The first value of any Publisher, which is cancelled then.
+
+            --1--2-- -> --1|
+
+        >>> Mono.from_publisher(Flux.just(1, 2)).block()
+        1
+
+        Reactor: Mono.from
+        """
+        return lib.Flux.from_publisher(publisher).next()
+
+    @staticmethod
+    def delay(delay_s: float) -> "Mono[int]":
+        """0 after that many seconds.
+
+            ----0|
+
+        >>> Mono.delay(0.001).block()
+        0
+
+        Reactor: Mono.delay
+        """
+        check_not_negative("delay_s", delay_s)
+        return lib.Mono(after(delay_s))
+
+
+__all__ = ["FluxCreation", "MonoCreation", "as_source", "deferred", "edge", "published"]

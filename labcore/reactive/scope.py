@@ -1,0 +1,258 @@
+"""Scope: who owns the tasks, timers and clean-ups of one root subscription.
+
+One anyio task group per root, made only when the first task is needed: a chain that ends
+synchronously costs none. Leaving the scope waits for every pump, `finally` included. Time is the
+event loop's, so a loop with a virtual clock governs timers and sleeps alike.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol, TypeVar
+
+import anyio
+from anyio.abc import TaskGroup
+
+from labcore.kernel import UsageError
+
+T = TypeVar("T")
+Pump = Callable[[], Awaitable[object]]
+
+_log = logging.getLogger("labcore.reactive")
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """Who is told of what leaves the stream unseen; None means nobody.
+
+    `next_dropped`: a value after the end. `error_dropped`: an error after the end (logged when nobody
+    asks). `discarded`: a queued or filtered value thrown away. Source: reactor.core.publisher.Hooks.
+    """
+
+    next_dropped: Callable[[Any], None] | None = None
+    error_dropped: Callable[[BaseException], None] | None = None
+    discarded: Callable[[Any], None] | None = None
+
+
+class Scheduler(Protocol):
+    """Where blocking work runs: a thread pool, or virtual threads."""
+
+    def execute(self, task: Callable[[], None], /) -> object:
+        """Run the task soon, on some thread; never on the caller's."""
+        ...
+
+
+class Timer(Protocol):
+    """A pending call."""
+
+    def cancel(self) -> None:
+        """Forget it."""
+        ...
+
+
+class Scope:
+    """Owns one root subscription: `async with Scope() as scope: flux.subscribe(s, scope=scope)`.
+
+    Leaving the block waits for the tasks of what was subscribed; `cancel()` ends them first.
+
+    Raises:
+        BaseException: On leaving, what a subscriber raised, alone and not in a group.
+    """
+
+    __slots__ = ("_closed", "_crash", "_detached", "_group", "_host", "_loop", "_pending", "hooks")
+
+    def __init__(self, *, hooks: Hooks | None = None) -> None:
+        self.hooks = hooks or Hooks()
+        self._loop = asyncio.get_running_loop()
+        self._group: TaskGroup | None = None
+        self._pending: list[tuple[Pump, anyio.CancelScope]] = []
+        self._crash: BaseException | None = None
+        self._closed = False
+        self._detached = False
+        self._host: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> "Scope":
+        self._group = anyio.create_task_group()
+        await self._group.__aenter__()
+        for pump, cancellation in self._pending:
+            self._group.start_soon(self._run, pump, cancellation)
+        self._pending.clear()
+        if self._crash is not None:
+            self._group.cancel_scope.cancel()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        assert self._group is not None
+        try:
+            handled = await self._group.__aexit__(kind, error, trace)
+        except BaseExceptionGroup as group:
+            if len(group.exceptions) == 1 and self._crash is None:
+                raise group.exceptions[0] from None
+            raise
+        finally:
+            self._closed = True
+        if self._crash is not None:
+            raise self._crash
+        return bool(handled)
+
+    @property
+    def crashed(self) -> BaseException | None:
+        """What a subscriber raised, if it did."""
+        return self._crash
+
+    @property
+    def has_pumps(self) -> bool:
+        """Whether tasks wait for this scope to be entered."""
+        return bool(self._pending)
+
+    def now_s(self) -> float:
+        """Seconds on the loop's clock, which may be virtual."""
+        return self._loop.time()
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """Run the call at the loop's next turn, after what is ready now."""
+        self._loop.call_soon(self._guarded, call)
+
+    def later(self, delay_s: float, call: Callable[[], None]) -> Timer:
+        """Run the call after that many seconds."""
+        return self._loop.call_later(delay_s, self._guarded, call)
+
+    def from_thread(self, call: Callable[[], None]) -> None:
+        """Run the call on the loop; the one method that another thread may use."""
+        self._loop.call_soon_threadsafe(self._guarded, call)
+
+    def future(self) -> "asyncio.Future[Any]":
+        """Something a pump can wait on."""
+        return self._loop.create_future()
+
+    def spawn(self, pump: Pump) -> anyio.CancelScope:
+        """Run an asynchronous source as a task of this scope; cancel it by what is returned."""
+        cancellation = anyio.CancelScope()
+        if self._group is not None:
+            self._group.start_soon(self._run, pump, cancellation)
+        else:
+            self._pending.append((pump, cancellation))
+            if self._detached and self._host is None:
+                self._host = self._loop.create_task(self._be_host(), name="labcore shared source")
+        return cancellation
+
+    def offload(self, scheduler: Scheduler, work: Callable[[], T]) -> "asyncio.Future[T]":
+        """Run blocking work on a scheduler; the loop counts it as work in hand."""
+        return self._loop.run_in_executor(_AsExecutor(scheduler), work)  # type: ignore[arg-type]  # only submit() is used
+
+    def cancel(self) -> None:
+        """Cancel every task of this scope; leaving the block still waits for their clean-ups."""
+        if self._group is not None:
+            self._group.cancel_scope.cancel()
+
+    def crash(self, error: BaseException) -> None:
+        """A subscriber's own fault, or a cancellation nobody here asked for: end the scope with it."""
+        if self._crash is None:
+            self._crash = error
+        self.cancel()
+
+    def drop_value(self, value: Any) -> None:
+        """Report a value that came after the end."""
+        if self.hooks.next_dropped is not None:
+            self.hooks.next_dropped(value)
+
+    def drop_error(self, error: BaseException) -> None:
+        """Report an error that came after the end."""
+        if self.hooks.error_dropped is not None:
+            self.hooks.error_dropped(error)
+        else:
+            _log.error("an error came after the end of its stream", exc_info=error)
+
+    def discard(self, value: Any) -> None:
+        """Report a value thrown away before it was delivered."""
+        if self.hooks.discarded is not None:
+            self.hooks.discarded(value)
+
+    def detached(self) -> "Scope":
+        """A scope for a shared source, which outlives the subscriber that started it.
+
+        Its host task is made when a pump is needed, and ends with the last pump.
+        """
+        scope = Scope(hooks=self.hooks)
+        scope._detached = True
+        return scope
+
+    async def finished(self) -> None:
+        """Wait for the host task of a detached scope, whatever cancels the caller meanwhile."""
+        if self._host is not None:
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait([self._host])
+
+    async def _be_host(self) -> None:
+        async with self:
+            pass
+        self._group, self._host, self._closed = None, None, False
+
+    def _guarded(self, call: Callable[[], None]) -> None:
+        if self._closed:
+            return
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001 - the supervisor: the door raises it
+            self.crash(error)
+
+    async def _run(self, pump: Pump, cancellation: anyio.CancelScope) -> None:
+        if cancellation.cancel_called:
+            return
+        with cancellation:
+            try:
+                await pump()
+            except BaseException as error:
+                self._judge(error, cancellation)
+                raise
+
+    def _judge(self, error: BaseException, cancellation: anyio.CancelScope) -> None:
+        # A cancellation that neither the pump's owner nor the group asked for came from user code
+        # (an awaited task somebody cancelled): without a word to the door the stream would hang.
+        assert self._group is not None
+        asked = cancellation.cancel_called or self._group.cancel_scope.cancel_called
+        if isinstance(error, asyncio.CancelledError) and not asked:
+            task = asyncio.current_task()
+            if task is not None and not task.cancelling():
+                self.crash(error)
+
+
+class _AsExecutor:
+    """The one method of an executor that a loop calls."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+
+    def submit(self, work: Callable[..., T], *args: Any) -> "Future[T]":
+        future: Future[T] = Future()
+
+        def run() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                result = work(*args)
+            except BaseException as error:  # noqa: BLE001 - a future carries whatever was raised
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        self._scheduler.execute(run)
+        return future
+
+
+def running_loop() -> asyncio.AbstractEventLoop:
+    """The loop that runs here. Raises: UsageError without one."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise UsageError(
+            "no event loop runs here; use block(), or await it in a coroutine"
+        ) from None
