@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from enum import Enum
 from typing import Any, Protocol, TypeVar
 
 import anyio
@@ -44,32 +45,41 @@ class OverdueError(LabError, TimeoutError):
     """The run took more real time than its limit."""
 
 
+class Rest(Enum):
+    """What to do with a loop at rest."""
+
+    GO_ON = "something was made ready: run it at this very moment"
+    NEXT_TIMER = "let time pass to the next timer"
+    WAIT = "somebody outside will send something: wait for it, the virtual clock held still"
+
+
 class Watcher(Protocol):
     """Who wants to know that a loop came to rest."""
 
-    def at_rest(self, next_in_s: float | None) -> bool:
-        """Nothing is ready; the next timer is due in that many seconds (None: there is none).
-
-        Return True when this call made something ready, so that the loop goes on at this very
-        moment; False to let time pass.
-        """
+    def at_rest(self, next_in_s: float | None) -> Rest:
+        """Nothing is ready; the next timer is due in that many seconds (None: there is none)."""
         ...
 
 
 class RestLoop(asyncio.SelectorEventLoop):
     """asyncio's loop on the real clock, plus: it tells when it is at rest, and never hangs.
 
-    With `deadline_s` (a moment of `time.monotonic`) it raises `OverdueError` out of the run when
-    real time passes it; without timers, threads and sockets it raises `StalledError`.
+    Without timers, threads and sockets a run raises `StalledError`; with `allow(seconds)` it raises
+    `OverdueError` after that much real time.
     """
 
     def __init__(self) -> None:
         self._gate = _Gate(self._idle, self._check_deadline)
         super().__init__(self._gate)
-        self.deadline_s = math.inf
+        self._deadline_s = self._allowed_s = math.inf
         self.watcher: Watcher | None = None
         self._holds = 0
         self._limiters: list[CapacityLimiter] = []
+
+    def allow(self, seconds: float) -> None:
+        """Give the run that much real time from now on."""
+        self._allowed_s = seconds
+        self._deadline_s = time.monotonic() + seconds
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -107,21 +117,27 @@ class RestLoop(asyncio.SelectorEventLoop):
         self._holds -= 1
 
     def _check_deadline(self) -> None:
-        if time.monotonic() > self.deadline_s:
-            self.deadline_s = math.inf  # leaving the run must be possible
-            raise OverdueError(
-                "the run did not end within its real time; is there an endless source?"
-            )
+        if time.monotonic() > self._deadline_s:
+            self._deadline_s = math.inf  # leaving the run must be possible
+            raise OverdueError(f"none within {self._allowed_s:g} s of real time")
 
     def _idle(self, next_in_s: float | None) -> Ready:
         if self.busy_outside:
-            return self._wait(None)
-        if self.watcher is not None and self.watcher.at_rest(next_in_s):
+            return self._wait_outside(next_in_s)
+        verdict = Rest.NEXT_TIMER if self.watcher is None else self.watcher.at_rest(next_in_s)
+        if verdict is Rest.GO_ON:
             return []
-        return self._pass_time(next_in_s)
+        return (
+            self._pass_time(next_in_s)
+            if verdict is Rest.NEXT_TIMER
+            else self._wait_outside(next_in_s)
+        )
+
+    def _wait_outside(self, next_in_s: float | None) -> Ready:
+        return self._wait(next_in_s)
 
     def _pass_time(self, next_in_s: float | None) -> Ready:
-        if next_in_s is None and not self._listens:
+        if next_in_s is None and not self.listens:
             raise StalledError(
                 "everything is at rest and no timer is set, so what is awaited never comes: "
                 "look for a value, a request or an event that nobody sends"
@@ -129,11 +145,12 @@ class RestLoop(asyncio.SelectorEventLoop):
         return self._wait(next_in_s)
 
     @property
-    def _listens(self) -> bool:
+    def listens(self) -> bool:
+        """Whether sockets or pipes are watched: something may still come from outside."""
         return len(self._gate.get_map()) > _OWN_PIPE
 
     def _wait(self, timeout_s: float | None) -> Ready:
-        left_s = max(0.0, self.deadline_s - time.monotonic())
+        left_s = max(0.0, self._deadline_s - time.monotonic())
         bounds = [bound for bound in (timeout_s, left_s) if bound is not None and bound < math.inf]
         return self._gate.wait(min(bounds, default=None))
 
@@ -157,6 +174,9 @@ class VirtualTimeLoop(RestLoop):
     def advance(self, seconds: float) -> None:
         """Move the clock; timers passed over fire at the loop's next turn."""
         self._now_s += seconds
+
+    def _wait_outside(self, _: float | None) -> Ready:
+        return self._wait(None)
 
     def _pass_time(self, next_in_s: float | None) -> Ready:
         if next_in_s is None:
@@ -197,7 +217,7 @@ def run_on(
         loop = asyncio.get_running_loop()
         assert isinstance(loop, RestLoop)
         loop.hold_while_borrowed(current_default_thread_limiter())
-        loop.deadline_s = time.monotonic() + timeout_s
+        loop.allow(timeout_s)
         return await main()
 
     def here() -> T:
