@@ -19,6 +19,7 @@ from labcore.lanes.contract import (
 )
 from labcore.lanes.launch.context import ChildContext
 from labcore.lanes.launch.database import DatabaseServer
+from labcore.lanes.launch.http import hosted
 from labcore.lanes.launch.process import Child
 from labcore.lanes.stage import Deployment, Stage
 
@@ -44,6 +45,7 @@ __all__ = [
     "Values",
     "Workload",
     "conform",
+    "hosted",
     "parse_lane",
     "scenario",
     "scenarios",

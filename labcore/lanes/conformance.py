@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from labcore.lanes.contract import Check, Site
 
@@ -34,15 +34,35 @@ def conform(
     """Run the checks in their order; one that fails does not keep the next from running.
 
     Any exception of a check is its failure, since a service may break the client in many ways. A check
-    is not applicable where it raises `NotApplicableError`.
+    is not applicable where it raises `NotApplicableError`. After a restart by one check the next find
+    the service at its new address.
     """
     results = []
+    whereabouts = _Whereabouts(site)
     for check in checks:
-        result = _judge(check, site)
+        result = _judge(check, whereabouts.site())
         results.append(result)
         if on_result is not None:
             on_result(result)
     return results
+
+
+class _Whereabouts:
+    """The site at its present address: a check may restart the service, and restarts may move it."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def site(self) -> Site:
+        if self._site.restart is None:
+            return self._site
+        return replace(self._site, restart=self._restart)
+
+    def _restart(self) -> str:
+        restart = self._site.restart
+        assert restart is not None
+        self._site = replace(self._site, url=restart())
+        return self._site.url
 
 
 def _judge(check: Check, site: Site) -> CheckResult:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypedDict
 
 from labcore.kernel import UsageError
 from labcore.lanes.contract import (
@@ -21,15 +21,23 @@ from labcore.lanes.contract import (
     Value,
     Values,
 )
-from labcore.lanes.launch import foreign, http
 from labcore.lanes.launch.database import DatabaseServer
-from labcore.lanes.launch.process import Child
+from labcore.lanes.launch.foreign import supervised
+from labcore.lanes.launch.http import hosted
+from labcore.lanes.launch.process import Child, EventHandler
 from labcore.lanes.launch.sampler import RunDelay
 
 READY_TIMEOUT_S = 75.0  # above the patience with a foreign command
 WALK_PERIOD_NS = 1_000_000_000  # between two readings of the run-queue delay
 
 SampleHandler = Callable[[dict[str, Any]], object]
+
+
+class _ChildOptions(TypedDict):
+    name: str
+    on_event: EventHandler | None
+    cpus: frozenset[int] | None
+    log_dir: Path | None
 
 
 class Stage:
@@ -74,8 +82,8 @@ class Stage:
             lane: a lane's name, or a foreign one.
             cpus: the cores of the server; its peers and the database stay free.
             on_sample: called ten times a second with what the server says of itself (see
-                `labcore.lanes.launch.sampler`), with `run_delay_s` added, which is renewed
-                once a second.
+                `labcore.lanes.launch.sampler`), with `run_delay_s` added to one a second
+                and to the last.
 
         Raises: UsageError for a lane the scenario does not have.
         """
@@ -194,12 +202,7 @@ class Deployment:
 
     def _launch_peer(self, peer: Peer, cleanup: ExitStack) -> tuple[str, Child]:
         setting = ServiceSetting(lane=peer.name, parameters=self._stage.values)
-        child = Child(
-            http.TARGET,
-            http.host_setting(peer.target, setting),
-            name=peer.name,
-            log_dir=self._stage.log_dir,
-        )
+        child = hosted(peer.target, setting, name=peer.name, log_dir=self._stage.log_dir)
         return peer.name, cleanup.enter_context(child)
 
     def _start_server(self) -> None:
@@ -209,32 +212,31 @@ class Deployment:
             database_url=self._database_url,
             peers=self.peers,
         )
-        target, wire = _target(self.lane, setting)
-        self.server = Child(
-            target,
-            wire,
-            name=f"{self._stage.scenario.name}-{self.lane.name}",
-            on_event=self._relay,
-            cpus=self._cpus,
-            log_dir=self._stage.log_dir,
-        )
+        self.server = self._child(setting)
         self.server.start()
         if self._relay is not None and isinstance(self.lane, Lane):
             self._relay.watch(self.server.pid)
         self.url = self.server.wait_ready(READY_TIMEOUT_S)["url"]
 
+    def _child(self, setting: ServiceSetting) -> Child:
+        lane = self.lane
+        options: _ChildOptions = {
+            "name": f"{self._stage.scenario.name}-{lane.name}",
+            "on_event": self._relay,
+            "cpus": self._cpus,
+            "log_dir": self._stage.log_dir,
+        }
+        if isinstance(lane, Lane):
+            return hosted(lane.target, setting, **options)
+        if lane.command is None:
+            raise UsageError(f"lane {lane.name!r} has neither a URL nor a command")
+        return supervised(lane.command, setting, **options)
+
     def _stop_server(self) -> None:
         if self.server is not None:
+            if self.server.alive:
+                self.sample_now()
             self.server.stop()
-
-
-def _target(lane: Lane | ForeignLane, setting: ServiceSetting) -> tuple[str, dict[str, Any]]:
-    """What to run for a lane, and what to tell it."""
-    if isinstance(lane, Lane):
-        return http.TARGET, http.host_setting(lane.target, setting)
-    if lane.command is None:
-        raise UsageError(f"lane {lane.name!r} has neither a URL nor a command")
-    return foreign.TARGET, foreign.foreign_setting(lane.command, setting)
 
 
 class _Relay:
@@ -243,7 +245,6 @@ class _Relay:
     def __init__(self, handler: SampleHandler) -> None:
         self._handler = handler
         self._delay: RunDelay | None = None
-        self._delay_s = 0.0
         self._walk_due_ns = 0
 
     def watch(self, pid: int) -> None:
@@ -259,9 +260,7 @@ class _Relay:
         """Take an event of the child."""
         if kind != "sample":
             return
-        if self._delay is not None:
-            if payload["at_ns"] >= self._walk_due_ns:
-                self._walk_due_ns = payload["at_ns"] + WALK_PERIOD_NS
-                self._delay_s = self._delay.read_s()
-            payload["run_delay_s"] = self._delay_s
+        if self._delay is not None and payload["at_ns"] >= self._walk_due_ns:
+            self._walk_due_ns = payload["at_ns"] + WALK_PERIOD_NS
+            payload["run_delay_s"] = self._delay.read_s()
         self._handler(payload)

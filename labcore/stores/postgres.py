@@ -187,7 +187,7 @@ class _Cluster:
             )  # the user's settings are for their server
         }
         lent = self._account
-        with self.log.open("ab" if program == "postgres" else "wb") as log:
+        with self.log.open("wb") as log:  # the log of this start alone, so it stays bounded
             return subprocess.Popen(
                 [str(self._binaries / "bin" / program), *arguments],
                 stdin=subprocess.DEVNULL,

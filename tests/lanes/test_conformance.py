@@ -53,3 +53,19 @@ def test_a_bare_assertion_still_has_a_detail():
     (result,) = conform(SITE, [says_nothing])
     assert result.detail
     assert not result.passed
+
+
+def test_a_check_finds_the_service_where_the_one_before_left_it():
+    seen = []
+
+    def moves(site: Site) -> None:
+        """It moves."""
+        assert site.restart is not None
+        seen.append((site.url, site.restart()))
+
+    moving = Site(
+        url="http://first", peers={}, parameters={}, restart=iter(["second", "third"]).__next__
+    )
+    results = conform(moving, [moves, moves])
+    assert [result.passed for result in results] == [True, True]
+    assert seen == [("http://first", "second"), ("second", "third")]

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+OFFER_BYTES = 4096
 CommandHandler = Callable[[str, dict[str, Any]], None]
 
 
@@ -52,8 +53,8 @@ class ChildContext:
         if not self._write_lock.acquire(blocking=False):
             return False
         try:
-            # A writable pipe has room for PIPE_BUF bytes, which it then takes whole.
-            if len(line) > select.PIPE_BUF or not self._room.poll(0):
+            # A pipe that polls as writable takes this much whole (PIPE_BUF on Linux).
+            if len(line) > OFFER_BYTES or not self._room.poll(0):
                 return False
             self._write(line)
         finally:

@@ -14,6 +14,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -21,6 +22,7 @@ import psutil
 from labcore.kernel import DATABASE_URL_VARIABLE, EnvironmentFault, PeerError
 from labcore.lanes.contract import ServiceSetting
 from labcore.lanes.launch.context import ChildContext
+from labcore.lanes.launch.process import Child, EventHandler
 
 TARGET = f"{__name__}:run"
 READY_TIMEOUT_S = 60.0  # a virtual machine that compiles itself first
@@ -29,14 +31,23 @@ POLL_S = 0.05
 SAMPLE_PERIOD_S = 0.1
 
 
-def foreign_setting(command: str, setting: ServiceSetting) -> dict[str, Any]:
-    """The setting of a `Child` whose target is `TARGET`."""
+def supervised(
+    command: str,
+    setting: ServiceSetting,
+    *,
+    name: str,
+    on_event: EventHandler | None = None,
+    cpus: frozenset[int] | None = None,
+    log_dir: Path | None = None,
+) -> Child:
+    """A child, not yet started, that runs the command with `{port}` filled in, as `hosted` does ours."""
     surroundings = {
-        f"LABCORE_PEER_{name.upper().replace('-', '_')}": url for name, url in setting.peers.items()
+        f"LABCORE_PEER_{peer.upper().replace('-', '_')}": url for peer, url in setting.peers.items()
     }
     if setting.database_url is not None:
         surroundings[DATABASE_URL_VARIABLE] = setting.database_url
-    return {"command": command, "environment": surroundings}
+    wire = {"command": command, "environment": surroundings}
+    return Child(TARGET, wire, name=name, on_event=on_event, cpus=cpus, log_dir=log_dir)
 
 
 def run(context: ChildContext) -> None:

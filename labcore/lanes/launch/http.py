@@ -11,6 +11,7 @@ import json
 import os
 import socket
 from collections.abc import Awaitable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -21,6 +22,7 @@ from labcore.kernel import LabError, PeerError, UsageError
 from labcore.lanes.contract import Service, ServiceSetting
 from labcore.lanes.launch.context import ChildContext
 from labcore.lanes.launch.guard import DEADLINE_S, guarded
+from labcore.lanes.launch.process import Child, EventHandler
 from labcore.lanes.launch.sampler import Sampler
 from labcore.lanes.launch.target import load_target
 
@@ -30,11 +32,34 @@ KEEP_ALIVE_S = 75  # a driver's idle connections outlive a pause between two run
 STOP_PATIENCE_S = 3  # for answers under way, below the grace of the child
 
 
-def host_setting(
-    target: str, setting: ServiceSetting, *, deadline_s: float = DEADLINE_S
-) -> dict[str, Any]:
-    """The setting of a `Child` whose target is `TARGET`: which service, and what it is told."""
-    return {
+def hosted(
+    target: str,
+    setting: ServiceSetting,
+    *,
+    name: str,
+    on_event: EventHandler | None = None,
+    cpus: frozenset[int] | None = None,
+    log_dir: Path | None = None,
+    deadline_s: float = DEADLINE_S,
+) -> Child:
+    """A child, not yet started, that hosts the service built by `target` (`module:function`).
+
+    `wait_ready` then returns its `url` and `pid`; `on_event` gets `sample` events ten times a second.
+
+    Args:
+        target: a `build(ServiceSetting) -> Service`.
+        setting: what the service is told.
+        name: for the log and for messages.
+        on_event: called with kind and payload of every event.
+        cpus: the cores it may use.
+        log_dir: where its log stays; without it the log goes with the child.
+        deadline_s: how long a client may take for the head of a request (see `guard`).
+
+    Raises: UsageError for a deadline that is not positive.
+    """
+    if not deadline_s > 0:
+        raise UsageError(f"deadline_s={deadline_s} must be above 0 seconds")
+    wire = {
         "target": target,
         "lane": setting.lane,
         "parameters": dict(setting.parameters),
@@ -42,6 +67,7 @@ def host_setting(
         "peers": dict(setting.peers),
         "deadline_s": deadline_s,
     }
+    return Child(TARGET, wire, name=name, on_event=on_event, cpus=cpus, log_dir=log_dir)
 
 
 def run(context: ChildContext) -> None:

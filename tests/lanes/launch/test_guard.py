@@ -3,8 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from labcore.lanes import Child, ServiceSetting
-from labcore.lanes.launch.http import TARGET, host_setting
+from labcore.lanes import ServiceSetting, hosted
 
 READY_S = 15.0
 DEADLINE_S = 0.3
@@ -20,8 +19,7 @@ def address() -> Iterator[Address]:
         services = __file__.rpartition("/launch/")[0] + "/services"
         patch.setenv("PYTHONPATH", services)
         setting = ServiceSetting(lane="reactive", parameters={})
-        wire = host_setting("lab_children:build", setting, deadline_s=DEADLINE_S)
-        with Child(TARGET, wire, name="guarded") as child:
+        with hosted("lab_children:build", setting, name="guarded", deadline_s=DEADLINE_S) as child:
             host, _, port = child.wait_ready(READY_S)["url"].removeprefix("http://").partition(":")
             yield host, int(port)
 

@@ -7,18 +7,18 @@ import httpx
 import pytest
 
 from labcore.kernel import PeerError, UsageError
-from labcore.lanes import Child, ServiceSetting
-from labcore.lanes.launch.http import TARGET, host_setting, listening_socket
+from labcore.lanes import Child, ServiceSetting, hosted
+from labcore.lanes.launch.http import listening_socket
 
 READY_S = 15.0
 
 Events = queue.Queue[tuple[str, dict[str, Any]]]
 
 
-def hosted(target: str, events: Events | None = None, **options: float) -> Child:
-    setting = host_setting(target, ServiceSetting(lane="reactive", parameters={}), **options)
+def host(target: str, events: Events | None = None) -> Child:
     listener = None if events is None else lambda kind, payload: events.put((kind, payload))
-    return Child(TARGET, setting, name="hosted", on_event=listener)
+    setting = ServiceSetting(lane="reactive", parameters={})
+    return hosted(target, setting, name="hosted", on_event=listener)
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def events() -> Events:
 
 @pytest.fixture
 def server(events: Events) -> Iterator[Child]:
-    with hosted("lab_children:build", events) as child:
+    with host("lab_children:build", events) as child:
         yield child
 
 
@@ -102,7 +102,7 @@ def test_the_listening_socket_names_its_protocol():
 
 def test_a_failing_start_up_shows_the_log():
     with (
-        hosted("lab_children:build_failing") as child,
+        host("lab_children:build_failing") as child,
         pytest.raises(PeerError, match="start-up"),
     ):
         child.wait_ready(READY_S)
@@ -111,7 +111,7 @@ def test_a_failing_start_up_shows_the_log():
 
 def test_a_target_that_builds_no_service_is_refused():
     with (
-        hosted("lab_children:build_nothing") as child,
+        host("lab_children:build_nothing") as child,
         pytest.raises(UsageError, match="build_nothing returned str, not a Service"),
     ):
         child.wait_ready(READY_S)
@@ -122,3 +122,9 @@ def test_an_unknown_command_ends_the_host(server: Child):
     server.send("dance", {})
     server.stop(grace_s=READY_S)
     assert "not 'dance'" in server.log_tail(60)
+
+
+@pytest.mark.parametrize("deadline_s", [0, -1, float("nan")])
+def test_a_deadline_is_positive(deadline_s: float):
+    with pytest.raises(UsageError, match="must be above 0"):
+        hosted("m:f", ServiceSetting("a", {}), name="x", deadline_s=deadline_s)
