@@ -33,7 +33,7 @@ class Metric:
 METRICS = {
     metric.name: metric
     for metric in (
-        Metric("p50_ms", "p50 latency", "ms", "has {times} the median latency of {baseline}"),
+        Metric("p50_ms", "median latency", "ms", "has {times} the median latency of {baseline}"),
         Metric("p90_ms", "p90 latency", "ms", "has {times} the p90 latency of {baseline}"),
         Metric("p99_ms", "p99 latency", "ms", "has {times} the p99 latency of {baseline}"),
         Metric("p999_ms", "p99.9 latency", "ms", "has {times} the p99.9 latency of {baseline}"),

@@ -92,7 +92,8 @@ def render_report(recording: Recording) -> str:
     """The report as HTML text. Raises: VoidRunError and UsageError as `write_report` does."""
     for verdict in recording.verdicts:
         _require_interval(verdict)
-    charts = [draw(recording) for draw in CHARTS] if len(recording.runs) else []
+    drawn = [draw(recording) for draw in CHARTS] if len(recording.runs) else []
+    charts = [chart for chart in drawn if chart.table.rows]
     for chart in charts:
         _require_alt(chart)
     template = _templates().get_template("report.html")

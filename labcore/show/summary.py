@@ -19,15 +19,18 @@ from labcore.show.evidence import (
     arms_of,
     control_differs,
     has_interval,
+    median_of,
     metric,
+    metrics_judged,
     representative_run,
     valid_runs,
     void_runs,
 )
-from labcore.show.words import listed, number, span, times
+from labcore.show.words import listed, number, span
 
 COMPLETE = "complete"
 State = Literal["answered", "withheld", "open"]
+_UNJUDGED = ("p50_ms", "p99_ms", "cpu_per_request_us", "rss_peak_mb", "achieved_per_s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +57,20 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """One figure of a lane: its median over runs with its unit, and the verdict on it, if any."""
+
+    label: str
+    value: str
+    verdict: Verdict | None
+
+
+@dataclass(frozen=True, slots=True)
 class LaneAnswer:
-    """What the verdicts say about one lane, in sentences."""
+    """What is known about one lane, and what it ran into."""
 
     lane: str
-    said: tuple[str, ...]
+    measured: tuple[Measured, ...]
     limit: Limit
 
 
@@ -75,7 +87,7 @@ class Answer:
 def answer_of(recording: Recording) -> Answer:
     """The answer that the verdicts allow."""
     lanes = [
-        LaneAnswer(lane, _said(recording, lane), limit_of(recording, lane))
+        LaneAnswer(lane, _measured(recording, lane), limit_of(recording, lane))
         for lane in arms_of(recording, control=False)
     ]
     state = _state(recording)
@@ -143,7 +155,7 @@ def _lead(recording: Recording, state: State) -> str:
     if state == "open":
         pairs = max((verdict.pairs for verdict in recording.verdicts), default=0)
         return (
-            f"No answer yet: with {pairs} {'pair' if pairs == 1 else 'pairs'} that count, no difference"
+            f"No answer yet: {pairs} {'pair counts' if pairs == 1 else 'pairs count'}, and no difference"
             " and no equality is established."
         )
     parts = [
@@ -173,32 +185,16 @@ def _standing(recording: Recording, lane: str) -> str:
     return f"{lane} is {', '.join(parts)}" if parts else ""
 
 
-def _said(recording: Recording, lane: str) -> tuple[str, ...]:
-    if lane == recording.design.baseline:
-        return ("The baseline the others are compared with.",)
-    verdicts = [verdict for verdict in recording.verdicts if verdict.arm == lane]
-    if control_differs(recording):
-        return ("Its verdicts are withheld; the figures stay below for inspection.",)
-    if not verdicts:
-        return ("No verdict yet.",)
-    return tuple(_sentence(recording, verdict) for verdict in verdicts)
-
-
-def _sentence(recording: Recording, verdict: Verdict) -> str:
-    """One verdict as a clause a reader can repeat, with its interval."""
-    card = metric(verdict.metric)
-    label = card.label[0].upper() + card.label[1:]
-    if verdict.word == "void":
-        return f"{label}: no verdict, too many pairs are void."
-    within = f"{recording.design.confidence:.0%} interval {span_of(verdict)}"
-    if verdict.word == "undecided":
-        if not has_interval(verdict):
-            pairs = f"{verdict.pairs} {'pair bears' if verdict.pairs == 1 else 'pairs bear'}"
-            return f"{label}: undecided; {pairs} no interval yet."
-        return f"{label}: undecided, {times(verdict.ratio)} ({within}); it takes {more_of(verdict)} more pairs."
-    if verdict.word == "equal in practice":
-        return f"{label}: equal in practice ({within})."
-    return f"{label}: {times(verdict.ratio)} that of {verdict.baseline} ({within})."
+def _measured(recording: Recording, lane: str) -> tuple[Measured, ...]:
+    """The figures that verdicts are given on, in their order."""
+    verdicts = {one.metric: one for one in recording.verdicts if one.arm == lane}
+    found = []
+    for name in metrics_judged(recording) or list(_UNJUDGED):
+        card, value = metric(name), median_of(recording, lane, name)
+        unit = card.unit if card.unit.startswith("/") else f" {card.unit}"
+        text = f"{number(value)}{unit}" if math.isfinite(value) else "no gauge"
+        found.append(Measured(card.label, text, verdicts.get(name)))
+    return tuple(found)
 
 
 def _cautions(recording: Recording) -> list[str]:

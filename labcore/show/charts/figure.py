@@ -9,9 +9,11 @@ is drawn in the light tones of the palette and carries a style sheet that swaps 
 import base64
 import html
 import io
+import math
 import re
 import textwrap
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -33,7 +35,9 @@ Sharing = bool | Literal["none", "all", "row", "col"]
 # Measured with the first family, shown in the reader's own: DejaVu is the widest of the usual
 # system fonts, so whatever fits here fits there.
 _DRAWN_FONT = "DejaVu Sans"
-_SHOWN_FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Liberation Sans', Arial"
+_SHOWN_FONTS = (
+    "-apple-system, BlinkMacSystemFont, 'Segoe UI', Roboto, 'Noto Sans', 'Liberation Sans', Arial"
+)
 
 _STYLE: Any = {  # Any: matplotlib types the keys as one literal of 300 names
     "axes.axisbelow": True,
@@ -107,13 +111,6 @@ class Chart:
             self.figure.suptitle("")
         return _themed(buffer.getvalue())
 
-    def png(self, *, dpi: int = 150) -> bytes:
-        """The figure as PNG, in light tones, for places that show no SVG."""
-        buffer = io.BytesIO()
-        with rc_context(_STYLE):
-            self.figure.savefig(buffer, format="png", dpi=dpi)
-        return buffer.getvalue()
-
     def data_uri(self) -> str:
         """The SVG as a `data:` address for an `<img>`: needs no file and no network."""
         encoded = base64.b64encode(self.svg().encode()).decode("ascii")
@@ -155,7 +152,7 @@ def new_figure(
     return figure, [list(line) for line in grid]
 
 
-def house_style() -> Any:
+def house_style() -> AbstractContextManager[None]:
     """The context in which artists take the house style; for code that adds artists of its own."""
     return rc_context(_STYLE)
 
@@ -166,9 +163,14 @@ def corner_note(figure: Figure, text: str) -> None:
 
 
 def plain_log(axes: Axes, which: Literal["x", "y"]) -> None:
-    """Make an axis logarithmic, with plain numbers at 1, 2 and 5 of each decade."""
-    axes.set(**{f"{which}scale": "log"})
+    """Make an axis logarithmic, with plain numbers at 1, 2 and 5 of each decade.
+
+    An axis without anything above zero stays as it is.
+    """
     axis = axes.xaxis if which == "x" else axes.yaxis
+    if not math.isfinite(axis.get_minpos()):
+        return
+    axes.set(**{f"{which}scale": "log"})
     axis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
     axes.tick_params(which="minor", length=0)

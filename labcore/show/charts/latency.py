@@ -45,8 +45,7 @@ def latency_over_time(recording: Recording) -> Chart:
         for (axes,), (lane, requests) in zip(grid, tables.items(), strict=False):
             _scatter(axes, requests, styles[lane], rasterized=dense)
             axes.set_title(f"{lane}, run {runs[lane]}")
-        if any(map(len, tables.values())):
-            plain_log(grid[0][0], "y")
+        plain_log(grid[0][0], "y")
         grid[-1][0].set_xlabel("intended start, s into the run")
         figure.supylabel("latency, ms", fontsize=8.5, color=MUTED[0])
         _key(figure, _others(tables.values()))

@@ -28,7 +28,7 @@ from labcore.show.evidence import median_interval
 from labcore.show.palette import MUTED, PAPER, LaneStyle, lane_styles
 from labcore.show.words import listed, number
 
-LATE_SHARE = 0.99  # a rate counts as held when at least this share of it was answered
+HELD_SHARE = 0.99  # a rate counts as held when at least this share of its requests was answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ class _Point:
     rate: float
     concurrency: float
     achieved: float
+    answered_share: float  # of the requests sent: a Poisson schedule never sends exactly its rate
     error_share: float
     p50_ms: float
     p99_ms: float
@@ -102,7 +103,7 @@ def latency_against_rate(
     Args:
         recordings: one scenario at several rates.
         objective_p99_ms: with it, capacity is the highest measured rate up to which the median p99
-            stays within and 99 % of the offered load is answered; without it none is marked.
+            stays within and 99 % of the requests are answered; without it none is marked.
 
     Raises: UsageError for no recordings, or recordings of different scenarios.
     """
@@ -174,6 +175,9 @@ def _point(runs: pd.DataFrame, *, confidence: float) -> _Point:
         rate=median("offered_per_s"),
         concurrency=median("in_flight_mean"),
         achieved=median("achieved_per_s"),
+        answered_share=float(
+            (kept["achieved_per_s"] * kept["duration_s"] / kept["requests"]).median()
+        ),
         error_share=median("error_share"),
         p50_ms=median("p50_ms"),
         p99_ms=median("p99_ms"),
@@ -198,7 +202,7 @@ def _capacity(line: Sequence[_Point], objective_p99_ms: float) -> float | None:
     """The highest rate held, counting up from the lowest until one is missed."""
     held = None
     for point in line:
-        kept = point.p99_ms <= objective_p99_ms and point.achieved >= LATE_SHARE * point.rate
+        kept = point.p99_ms <= objective_p99_ms and point.answered_share >= HELD_SHARE
         if point.void or not kept:
             return held
         held = point.rate

@@ -20,7 +20,7 @@ from labcore.show.charts.legend import key
 from labcore.show.charts.ratio import ratio_axis, zone_band
 from labcore.show.evidence import arms_of, claim, differences, label_of, metric, metrics_judged
 from labcore.show.palette import MUTED, PAPER, LaneStyle, lane_styles
-from labcore.show.words import listed, number, times
+from labcore.show.words import listed, number
 
 _DEFAULT_METRICS = ("p50_ms", "p99_ms", "cpu_per_request_us")
 _SPREAD = 0.5  # of a block's width, over which its arms lie side by side
@@ -138,9 +138,9 @@ def _title(recording: Recording, found: dict[str, list[Pair]]) -> str:
     verdict = max(claims, key=lambda one: abs(math.log(one.ratio)))
     mine = [p for p in found[verdict.metric] if p.arm == verdict.arm and not p.void]
     agree = sum((pair.ratio > 1) == (verdict.ratio > 1) for pair in mine)
-    pairs = f"{agree} of {len(mine)} pairs"
-    low, high = (times(pick(pair.ratio for pair in mine)) for pick in (min, max))
-    return f"In {pairs} {claim(verdict)}: {low} to {high}"
+    if agree == len(mine):
+        return f"{claim(verdict)}, and all {len(mine)} pairs agree"
+    return f"{claim(verdict)}; {agree} of {len(mine)} pairs agree in the direction"
 
 
 def _table(recording: Recording, found: dict[str, list[Pair]]) -> Table:

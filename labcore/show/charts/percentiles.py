@@ -36,7 +36,7 @@ from labcore.show.words import listed, number
 LEAST_ABOVE = 10  # a quantile with fewer samples above it is one request's luck
 SERVICE_GAP = 0.05  # service time is drawn apart where it differs from latency by more
 _QUANTILES = 1 - 1 / np.geomspace(1, 1e5, 141)
-_TICKS = (0.0, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)
+_TICKS = (0.0, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 0.9999, 0.99999)
 _LISTED = (0.5, 0.9, 0.99, 0.999)
 
 Curve = "np.ndarray[tuple[int], np.dtype[np.float64]]"
@@ -73,8 +73,7 @@ def percentile_curve(recording: Recording) -> Chart:
         for arm, found in reversed(curves.items()):  # the control lies below what it controls
             _draw(axes, found, styles[arm])
         _percentile_axis(axes, curves)
-        if curves:
-            plain_log(axes, "y")
+        plain_log(axes, "y")
         axes.set_ylabel("latency from the intended start, ms")
         axes.set_xlabel("percentile of the requests of a run")
         key(figure, {label_of(recording, arm): styles[arm] for arm in curves}, lines=True)
@@ -157,7 +156,7 @@ def _percentile_axis(axes: Axes, curves: dict[str, _Curves]) -> None:
 
 
 def _percent(q: float) -> str:
-    return "min" if q <= 0 else f"{round(100 * q, 4):g} %"
+    return "min" if q <= 0 else f"{round(100 * q, 4):g}%"
 
 
 def _at(curve: Curve, q: float) -> float:  # type: ignore[valid-type]  # as above
