@@ -2,9 +2,9 @@
 
 import asyncio
 import contextvars
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -69,8 +69,9 @@ class Verification(Generic[T]):
     async def verify_async(self, timeout_s: float = 10.0) -> float:
         """As `verify`, awaited; the caller's loop plays the script.
 
-        With virtual time it is a virtual loop in a thread. A caller's loop that is not one of ours
-        cannot tell when it is at rest: there a script that cannot go on fails at `timeout_s`.
+        With virtual time it is a virtual loop in a thread, unless the caller's loop is virtual itself
+        (then its own real-time limit holds). A loop that is not one of ours cannot tell when it is at
+        rest: there a script that cannot go on fails at `timeout_s`.
         """
         attempt = _Attempt(self._setting, self._steps)
         on_virtual_loop = isinstance(asyncio.get_running_loop(), VirtualTimeLoop)
@@ -132,7 +133,8 @@ class _Attempt(Generic[T]):
 
     async def run_here(self, timeout_s: float) -> Outcome:
         """Play on the running loop."""
-        with anyio.move_on_after(timeout_s) as limit:
+        virtual = isinstance(asyncio.get_running_loop(), VirtualTimeLoop)
+        with anyio.move_on_after(None if virtual else timeout_s) as limit:
             await self._play()
         if limit.cancelled_caught:
             raise self.player.unfinished(f"not within {timeout_s:g} s")
@@ -147,7 +149,10 @@ class _Attempt(Generic[T]):
 
     async def _play(self) -> None:
         self._loop = asyncio.get_running_loop()
-        ground = self._stand(self._loop)
+        with self._standing(self._loop) as ground:
+            await self._play_on(ground)
+
+    async def _play_on(self, ground: Ground) -> None:
         self.player.begin(ground)
         hooks = Hooks(
             next_dropped=self._dropped.append,
@@ -159,12 +164,16 @@ class _Attempt(Generic[T]):
             await self.player.until_over()
             self._duration_s = ground.now_s()
 
-    def _stand(self, loop: asyncio.AbstractEventLoop) -> Ground:
+    @contextmanager
+    def _standing(self, loop: asyncio.AbstractEventLoop) -> Iterator[Ground]:
         if not isinstance(loop, RestLoop) or loop.watcher is not None:
-            return ForeignGround(loop)
-        ground = RestGround(loop, self.player)
-        loop.watcher = ground
-        return ground
+            yield ForeignGround(loop)
+            return
+        ground = loop.watcher = RestGround(loop, self.player)
+        try:
+            yield ground
+        finally:
+            loop.watcher = None
 
     def _judge(self) -> Outcome:
         __tracebackhide__ = True
