@@ -4,6 +4,7 @@ It reads and checks requests, bounds their size and their slowness, admits a bou
 turns answers into bytes. How an order is placed is the lane's business.
 """
 
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -14,11 +15,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from labcore.kernel import RefusedError
+from labcore.kernel import LabError
 from labcore.lanes.contract import Service, ServiceSetting
 from servers.order_service import contract
 from servers.order_service.domain import NewOrder, Order
-from servers.order_service.wiring import OpenLane, open_lane
+from servers.order_service.wiring import OpenLane, open_lane, shop_of
+
+_log = logging.getLogger(__name__)
 
 
 class OrderService:
@@ -26,6 +29,7 @@ class OrderService:
 
     def __init__(self, setting: ServiceSetting) -> None:
         self._setting = setting
+        self._shop = shop_of(setting)
         self._limit = int(setting.parameters["in_flight_limit"])
         self._body_timeout_s = float(setting.parameters["body_timeout_ms"]) / 1e3
         self._in_flight = 0
@@ -34,7 +38,7 @@ class OrderService:
     @asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:  # noqa: ARG002 - Starlette's signature
         """Open the lane for as long as the server runs."""
-        async with open_lane(self._setting) as self._opened:
+        async with open_lane(self._setting, self._shop) as self._opened:
             yield
         self._opened = None
 
@@ -50,10 +54,10 @@ class OrderService:
         self._in_flight += 1
         try:
             return _reply(contract.placed(await self._placed(new), new))
-        except (RefusedError, BaseExceptionGroup) as exc:
-            if not _is_refusal(exc):
+        except (LabError, BaseExceptionGroup) as exc:
+            if not _is_expected(exc):
                 raise
-            return _reply(contract.unfinished())
+            return _unfinished(exc)
         finally:
             self._in_flight -= 1
 
@@ -115,7 +119,7 @@ class OrderService:
 def build(setting: ServiceSetting) -> Service:
     """The order service under the lane that the setting names.
 
-    Raises: UsageError for parameters that cannot go together.
+    Raises: UsageError for an unknown lane or a setting that cannot work.
     """
     service = OrderService(setting)
     app = Starlette(
@@ -126,16 +130,25 @@ def build(setting: ServiceSetting) -> Service:
             Route("/healthz", service.healthy, methods=["GET"]),
         ],
         lifespan=service.lifespan,
-        exception_handlers={HTTPException: _http_problem, Exception: _failure},
+        exception_handlers={
+            HTTPException: _http_problem,
+            LabError: _lost,
+            Exception: _failure,
+        },
     )
     return Service(app, gauges=service.gauges)
 
 
-def _is_refusal(error: BaseException) -> bool:
-    """Whether a policy said no, alone or among the failures of a task group."""
+def _is_expected(error: BaseException) -> bool:
+    """Whether a pool was exhausted or a peer lost, alone or as all the failures of a task group."""
     if isinstance(error, BaseExceptionGroup):
-        return error.subgroup(RefusedError) is not None
-    return isinstance(error, RefusedError)
+        return error.split(LabError)[1] is None
+    return isinstance(error, LabError)
+
+
+def _unfinished(error: BaseException) -> Response:
+    _log.warning("a request could not be finished: %s", error)
+    return _reply(contract.unfinished())
 
 
 def _reply(answer: contract.Answer) -> Response:
@@ -147,6 +160,10 @@ def _reply(answer: contract.Answer) -> Response:
 async def _http_problem(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     return _reply(contract.problem(status, f"{request.method} {request.url.path} is not served"))
+
+
+async def _lost(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's signature
+    return _unfinished(error)
 
 
 async def _failure(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's signature

@@ -16,6 +16,8 @@ from decimal import ROUND_HALF_UP, Decimal
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
+import psycopg
+
 from labcore.lanes import Check, NotApplicableError, Site
 from servers.order_service.contract import KEY_HEADER
 from servers.order_service.history import SCARCE_STOCK, catalogue, discounts
@@ -46,6 +48,10 @@ BUYERS = 64
 REPEATS = 20
 SLOW = 40
 KILLED = 8
+_BREAK_CONNECTIONS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
 NAGLE_MS = 20.0  # half of the 40 ms that Nagle and delayed acknowledgements together cost a reply
 
 
@@ -263,6 +269,30 @@ def a_full_service_sheds_with_retry_after(site: Site) -> None:
         _still_sells(shopper)
 
 
+def an_order_survives_a_lost_database(site: Site) -> None:
+    """All database connections break while a payment is under way: the same key still gets its order."""
+    if site.database_url is None:
+        raise NotApplicableError("the database of this site is out of our reach")
+    with shopper_at(site) as shopper, ThreadPoolExecutor(1) as buyer:
+        (sku,), key = some_products(1), unique("lost")
+        before = shopper.stock(sku)
+        hold_ms = float(site.parameters["payment_timeout_ms"]) / 2
+        with acquirer(site, latency_ms=0, hold_ms=hold_ms):
+            first = buyer.submit(shopper.buy, [(sku, 1)], key=key)
+            until(lambda: len(shopper.payments([key])) == 1, "the payment is under way")
+            with psycopg.connect(site.database_url, autocommit=True) as connection:
+                connection.execute(_BREAK_CONNECTIONS)
+            status = first.result().status_code
+        expect(status in {201, 503}, f"201 or 503, got {status}")
+        until(
+            lambda: shopper.buy([(sku, 1)], key=key).status_code == 201,
+            "the order is placed in the end",
+        )
+        expect(before - shopper.stock(sku) == 1, f"one sold, got {before - shopper.stock(sku)}")
+        ledger = [(each["status"], each["charges"]) for each in shopper.payments([key])]
+        expect(ledger == [("approved", 1)], f"one approved payment, got {ledger}")
+
+
 def a_server_killed_after_the_charge_completes_the_order(site: Site) -> None:
     """Killed between payment and commit: after a restart the charged orders are there, once each."""
     hold_ms = float(site.parameters["payment_timeout_ms"]) * 0.9
@@ -283,11 +313,7 @@ def _killed(
         raise NotApplicableError("this server is not ours to kill")
     restart = site.restart
     site = moved(site, restart())  # an earlier check may have moved it
-    restart, (sku,), keys = (
-        site.restart,
-        some_products(1),
-        [unique("killed") for _ in range(KILLED)],
-    )
+    (sku,), keys = some_products(1), [unique("killed") for _ in range(KILLED)]
     with shopper_at(site) as shopper, ThreadPoolExecutor(KILLED) as buyers:
         before = shopper.stock(sku)
         with acquirer(site, **settings):
@@ -352,6 +378,7 @@ CHECKS: tuple[Check, ...] = (
     slow_requests_harm_nobody,
     keep_alive_replies_are_not_held_back,
     a_full_service_sheds_with_retry_after,
+    an_order_survives_a_lost_database,
     a_server_killed_after_the_charge_completes_the_order,
     a_server_killed_before_the_charge_releases_the_stock,
 )

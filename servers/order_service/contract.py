@@ -117,8 +117,8 @@ def shed() -> Answer:
 
 
 def unfinished() -> Answer:
-    """The refusal of a pool inside: the same key, sent again, gets the order's real end."""
-    return _later("the service ran out of capacity on the way; send the same key again")
+    """The answer when a pool ran dry or the database was lost: the same key gets the order's real end."""
+    return _later("the service could not finish; send the same key again")
 
 
 def too_large() -> Answer:

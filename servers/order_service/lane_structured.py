@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import anyio
 import httpx
 
-from labcore.kernel import new_id
-from labcore.stores import AsyncDatabase
+from labcore.kernel import PeerError, RefusedError, new_id
+from labcore.virtual import AsyncDatabase, send
 from servers.order_service import statements
 from servers.order_service.domain import (
     DECLINED,
@@ -116,20 +116,26 @@ class StructuredLane:
     async def _attempt(self, order_id: str, token: str, *, totals: Totals) -> Payment:
         call = authorisation(self.shop, order_id, token=token, totals=totals)
         try:
-            with anyio.fail_after(self.shop.policy.payment_timeout_s):
-                reply = await self.http.post(call.url, headers=call.headers, json=call.document)
-        except (TimeoutError, httpx.TransportError) as exc:
-            raise TransientPaymentError(f"no answer from the payment adapter: {exc!r}") from exc
-        return read_payment(reply.status_code, reply.content)
+            reply = await send(
+                self.http,
+                "POST",
+                call.url,
+                json=call.document,
+                headers=call.headers,
+                timeout_s=self.shop.policy.payment_timeout_s,
+            )
+        except (PeerError, RefusedError) as exc:
+            raise TransientPaymentError(f"no answer from the payment adapter: {exc}") from exc
+        return read_payment(reply.status, reply.body)
 
     async def _void(self, order_id: str) -> bool:
         """Whether the payment is now certainly void; if not, reconciliation goes on trying."""
+        url, limit_s = void_url(self.shop, order_id), self.shop.policy.payment_timeout_s
         try:
-            with anyio.fail_after(self.shop.policy.payment_timeout_s):
-                reply = await self.http.post(void_url(self.shop, order_id))
-        except (TimeoutError, httpx.TransportError):
+            reply = await send(self.http, "POST", url, timeout_s=limit_s)
+        except (PeerError, RefusedError):
             return False
-        return reply.status_code == 200
+        return reply.status == 200
 
     async def _release(self, order_id: str, ending: Ending, *, void_due: bool = False) -> Order:
         releasing = statements.releasing(order_id, ending, void_due=void_due)

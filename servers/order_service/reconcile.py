@@ -8,7 +8,8 @@ order; otherwise the payment is voided, so that it cannot happen later, and the 
 
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -61,22 +62,24 @@ class Reconciler:
 
         Raises: psycopg.Error when the database cannot be reached at the start.
         """
-        connection = await self._connect()
-        task_status.started()
+        async with self._locked() as connection:
+            task_status.started()
+            await self._rounds(connection)
         while True:
+            await anyio.sleep(ROUND_S)
             try:
-                async with connection:
+                async with self._locked() as connection:
                     await self._rounds(connection)
             except psycopg.Error as exc:
-                _log.warning("reconciliation lost the database: %s", exc)
-            connection = await self._reconnect()
+                _log.warning("reconciliation waits for the database: %s", exc)
 
     async def _rounds(self, connection: Connection) -> None:
-        while True:
+        """Round after round, until the connection is lost."""
+        while not connection.closed:
             try:
                 await self.settle_all(connection)
-            except (httpx.TransportError, PeerError) as exc:
-                _log.warning("reconciliation waits for the payment adapter: %s", exc)
+            except (psycopg.Error, httpx.TransportError, PeerError) as exc:
+                _log.warning("reconciliation will be tried again: %s", exc)
             await anyio.sleep(ROUND_S)
 
     async def settle_all(self, connection: Connection) -> int:
@@ -122,18 +125,16 @@ class Reconciler:
         if reply.status_code != 200:
             raise PeerError(f"the payment adapter answered {reply.status_code} to a void, not 200")
 
-    async def _connect(self) -> Connection:
+    @asynccontextmanager
+    async def _locked(self) -> AsyncIterator[Connection]:
+        """A connection that holds this server's lock, closed even when we are cancelled."""
         connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True)
-        await connection.execute(_LOCK, {"instance": self._shop.instance})
-        return connection
-
-    async def _reconnect(self) -> Connection:
-        while True:
-            await anyio.sleep(ROUND_S)
-            try:
-                return await self._connect()
-            except psycopg.Error as exc:
-                _log.warning("reconciliation waits for the database: %s", exc)
+        try:
+            await connection.execute(_LOCK, {"instance": self._shop.instance})
+            yield connection
+        finally:
+            with anyio.CancelScope(shield=True):
+                await connection.close()
 
 
 async def _is_dead(connection: Connection, instance: int) -> bool:

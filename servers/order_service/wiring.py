@@ -1,8 +1,4 @@
-"""How each lane is opened: its pool, its HTTP client, its executor. All by the same numbers.
-
-A lane's modules are imported when it is opened, so that a server holds in memory what its model needs
-and nothing of the others: memory is one of the things compared.
-"""
+"""How each lane is opened: its pool, its HTTP client, its executor. All by the same numbers."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -14,8 +10,17 @@ import httpx
 
 from labcore.kernel import UsageError
 from labcore.lanes import ServiceSetting, Values
-from labcore.stores import AsyncDatabase
-from labcore.virtual import async_http_client
+from labcore.virtual import (
+    AsyncDatabase,
+    BlockingExecutor,
+    PlatformThreadExecutor,
+    VirtualThreadExecutor,
+    World,
+    async_http_client,
+    platform_world,
+    virtual_world,
+)
+from servers.order_service import lane_blocking
 from servers.order_service.domain import NewOrder, Order, Product
 from servers.order_service.payments import ADAPTER, Shop, policy_of
 from servers.order_service.reconcile import Reconciler, new_instance
@@ -51,18 +56,27 @@ class OpenLane:
 Opener = Callable[[str, Shop, Values], AbstractAsyncContextManager[tuple[Handlers, Gauges]]]
 
 
-@asynccontextmanager
-async def open_lane(setting: ServiceSetting) -> AsyncIterator[OpenLane]:
-    """The lane that the setting names, its pools open and its reconciliation running.
+def shop_of(setting: ServiceSetting) -> Shop:
+    """What the lanes are told, from what the process was told.
 
-    Raises: UsageError for an unknown lane, a missing database or payment adapter.
+    Raises: UsageError for an unknown lane, a missing payment adapter, or numbers that contradict each other.
     """
     if setting.lane not in OPENERS:
         raise UsageError(f"no lane {setting.lane!r}; there are: {', '.join(OPENERS)}")
-    if setting.database_url is None or ADAPTER not in setting.peers:
-        raise UsageError(f"the order service needs a database URL and the peer {ADAPTER!r}")
-    shop = Shop(policy_of(setting.parameters), setting.peers[ADAPTER], new_instance())
+    if ADAPTER not in setting.peers:
+        raise UsageError(f"the order service needs the peer {ADAPTER!r}; got {[*setting.peers]}")
+    return Shop(policy_of(setting.parameters), setting.peers[ADAPTER], new_instance())
+
+
+@asynccontextmanager
+async def open_lane(setting: ServiceSetting, shop: Shop) -> AsyncIterator[OpenLane]:
+    """The lane that the setting names, its pools open and its reconciliation running.
+
+    Raises: UsageError without a database; PeerError when the database does not answer.
+    """
     url = setting.database_url
+    if url is None:
+        raise UsageError("the order service needs a database URL")
     async with (
         async_http_client() as http,
         anyio.create_task_group() as group,
@@ -72,6 +86,31 @@ async def open_lane(setting: ServiceSetting) -> AsyncIterator[OpenLane]:
         await group.start(reconciler.run)
         yield OpenLane(handlers, gauges, reconciler)
         group.cancel_scope.cancel()
+
+
+@dataclass(frozen=True, slots=True)
+class BlockingHandlers:
+    """The functions of `lane_blocking`, called on an executor: all that `threads` and `virtual` differ in."""
+
+    executor: BlockingExecutor
+    world: World
+    shop: Shop
+
+    async def place(self, new: NewOrder) -> Order:
+        """Place an order, or give the answer that its key already has."""
+        return await self.executor.call(lane_blocking.place_order, self.world, self.shop, new)
+
+    async def find_order(self, order_id: str) -> Order | None:
+        """The stored order, or None."""
+        return await self.executor.call(lane_blocking.find_order, self.world, order_id)
+
+    async def find_product(self, sku: str) -> Product | None:
+        """Price and stock, or None."""
+        return await self.executor.call(lane_blocking.find_product, self.world, sku)
+
+    def gauges(self) -> Mapping[str, float]:
+        """The executor's and the world's."""
+        return {**self.executor.gauges(), **self.world.gauges()}
 
 
 @asynccontextmanager
@@ -103,7 +142,30 @@ async def _asynchronous(
         yield database, http
 
 
+@asynccontextmanager
+async def _open_threads(
+    url: str, shop: Shop, values: Values
+) -> AsyncIterator[tuple[Handlers, Gauges]]:
+    pool = int(values["db_pool"])
+    # Forks only ask the database: more of them than connections would wait in line for nothing.
+    async with platform_world(database_url=url, pool_size=pool, fork_workers=pool) as world:
+        with PlatformThreadExecutor(int(values["workers"]), name="worker") as executor:
+            handlers = BlockingHandlers(executor, world, shop)
+            yield handlers, handlers.gauges
+
+
+@asynccontextmanager
+async def _open_virtual(
+    url: str, shop: Shop, values: Values
+) -> AsyncIterator[tuple[Handlers, Gauges]]:
+    async with virtual_world(database_url=url, pool_size=int(values["db_pool"])) as world:
+        handlers = BlockingHandlers(VirtualThreadExecutor(name="order"), world, shop)
+        yield handlers, handlers.gauges
+
+
 OPENERS: Mapping[str, Opener] = {
     "reactive": _open_reactive,
+    "threads": _open_threads,
+    "virtual": _open_virtual,
     "structured": _open_structured,
 }

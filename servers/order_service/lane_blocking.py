@@ -1,0 +1,146 @@
+"""The checkout in plain blocking code, run unchanged by the lanes `threads` and `virtual`.
+
+Nothing here knows on what it runs: database, HTTP, sleep and scope come with the world. On a platform
+thread each wait blocks the thread; on a virtual one it parks, and the carrier runs somebody else.
+"""
+
+import random
+
+from labcore.kernel import PeerError, RefusedError, new_id
+from labcore.virtual import World
+from servers.order_service import statements
+from servers.order_service.domain import (
+    DECLINED,
+    UNPAID,
+    Ending,
+    Line,
+    NewOrder,
+    Order,
+    Payment,
+    Product,
+    Reservation,
+    Status,
+    Totals,
+    quote,
+)
+from servers.order_service.payments import (
+    PaymentUnknownError,
+    Shop,
+    TransientPaymentError,
+    authorisation,
+    backoff_s,
+    exhausted,
+    poll_delays_s,
+    read_payment,
+    void_url,
+)
+
+
+def place_order(world: World, shop: Shop, new: NewOrder) -> Order:
+    """Place an order, or give the answer that its key already has."""
+    order_id = new_id("ord")
+    opening = statements.opening(new, order_id, instance=shop.instance)
+    if _one(world, statements.OPEN_ORDER, opening) is None:
+        return _first_answer(world, shop, new)
+    discount_bp, reservations = _price_and_reserve(world, shop, new, order_id=order_id)
+    quoted = quote(reservations, discount_bp)
+    if isinstance(quoted, Ending):
+        return _release(world, order_id, quoted)
+    try:
+        payment = _authorise(world, shop, order_id, token=new.payment_token, totals=quoted)
+    except PaymentUnknownError:
+        voided = _void(world, shop, order_id)
+        return _release(world, order_id, UNPAID, void_due=not voided)
+    if not payment.approved:
+        return _release(world, order_id, DECLINED)
+    completing = statements.completing(order_id, reservations, totals=quoted, payment=payment)
+    return statements.settled(_one(world, statements.COMPLETE, completing))
+
+
+def find_order(world: World, order_id: str) -> Order | None:
+    """The stored order, or None."""
+    row = _one(world, statements.FIND_ORDER, {"id": order_id})
+    return None if row is None else statements.order_of(row)
+
+
+def find_product(world: World, sku: str) -> Product | None:
+    """Price and stock, or None."""
+    row = _one(world, statements.FIND_PRODUCT, {"sku": sku})
+    return None if row is None else statements.product_of(row)
+
+
+def _price_and_reserve(
+    world: World, shop: Shop, new: NewOrder, *, order_id: str
+) -> tuple[int | None, list[Reservation]]:
+    with world.scope(limit=shop.policy.line_concurrency) as scope:
+        discount = scope.fork(_discount_bp, world, new.customer)
+        lines = [
+            scope.fork(_reserve, world, order_id, index, line)
+            for index, line in enumerate(new.lines)
+        ]
+        scope.join()
+    return discount.result(), [line.result() for line in lines]
+
+
+def _discount_bp(world: World, customer: int) -> int | None:
+    row = _one(world, statements.FIND_DISCOUNT, {"customer": customer})
+    return None if row is None else row[0]
+
+
+def _reserve(world: World, order_id: str, index: int, line: Line) -> Reservation:
+    row = _one(world, statements.RESERVE, statements.reserving(order_id, index, line))
+    return statements.reservation_of(index, line, row)
+
+
+def _authorise(world: World, shop: Shop, order_id: str, *, token: str, totals: Totals) -> Payment:
+    failures = 0
+    while True:
+        try:
+            return _attempt(world, shop, order_id, token=token, totals=totals)
+        except TransientPaymentError as exc:
+            failures += 1
+            if failures > shop.policy.retries:
+                raise exhausted(shop.policy, exc) from exc
+        world.sleep(backoff_s(shop.policy, failures, draw=random.random()))
+
+
+def _attempt(world: World, shop: Shop, order_id: str, *, token: str, totals: Totals) -> Payment:
+    call = authorisation(shop, order_id, token=token, totals=totals)
+    limit_s = shop.policy.payment_timeout_s
+    try:
+        reply = world.http.post(
+            call.url, headers=call.headers, json=call.document, timeout_s=limit_s
+        )
+    except (PeerError, RefusedError) as exc:
+        raise TransientPaymentError(f"no answer from the payment adapter: {exc}") from exc
+    return read_payment(reply.status, reply.body)
+
+
+def _void(world: World, shop: Shop, order_id: str) -> bool:
+    """Whether the payment is now certainly void; if not, reconciliation goes on trying."""
+    try:
+        reply = world.http.post(void_url(shop, order_id), timeout_s=shop.policy.payment_timeout_s)
+    except (PeerError, RefusedError):
+        return False
+    return reply.status == 200
+
+
+def _release(world: World, order_id: str, ending: Ending, *, void_due: bool = False) -> Order:
+    releasing = statements.releasing(order_id, ending, void_due=void_due)
+    return statements.settled(_one(world, statements.RELEASE, releasing))
+
+
+def _first_answer(world: World, shop: Shop, new: NewOrder) -> Order:
+    """The order that holds the key, once it is no longer pending or patience ends."""
+    delays_s = poll_delays_s(shop.policy)
+    while True:
+        row = _one(world, statements.FIND_BY_KEY, {"key": new.idempotency_key})
+        order = statements.settled(row)
+        delay_s = next(delays_s, None)
+        if order.status is not Status.PENDING or delay_s is None:
+            return order
+        world.sleep(delay_s)
+
+
+def _one(world: World, statement: str, values: statements.Parameters) -> statements.Row | None:
+    return world.database.fetch_one(statement, values)
