@@ -1,4 +1,10 @@
-"""Floor 2: PostgreSQL and what is kept in it."""
+"""Floor 2: PostgreSQL and what is kept in it.
+
+`AsyncDatabase` is looked up on first use: it comes with the virtual threads and an HTTP client, whose
+import would cost every child process a third of a second, the driver and the database's watcher too.
+"""
+
+from typing import TYPE_CHECKING, Any
 
 from labcore.stores.databases import (
     create_database,
@@ -9,7 +15,9 @@ from labcore.stores.databases import (
     server_settings,
 )
 from labcore.stores.postgres import SETTINGS, PostgresServer, postgres_server
-from labcore.virtual import AsyncDatabase
+
+if TYPE_CHECKING:
+    from labcore.virtual import AsyncDatabase
 
 __all__ = [
     "SETTINGS",
@@ -23,3 +31,11 @@ __all__ = [
     "postgres_server",
     "server_settings",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "AsyncDatabase":
+        from labcore.virtual import AsyncDatabase
+
+        return AsyncDatabase
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
