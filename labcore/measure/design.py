@@ -78,39 +78,35 @@ def choose(
     return {first: chosen[first], **{name: chosen[name] for name in chosen if name != first}}
 
 
-def command(
-    design: Design,
-    lanes: Sequence[str] | None,
-    *,
-    quick: bool,
-    warmup_s: float | None,
-    control: bool,
-) -> str:
-    """The line that measures the same again; in Python where the command line cannot say it."""
-    if warmup_s is not None or not control:
-        arguments = {
-            "lanes": None if lanes is None else list(lanes),
-            "baseline": design.baseline,
-            "rate": design.rate_per_s,
-            "duration_s": design.duration_s,
-            "warmup_s": design.warmup_s,
-            "pairs": design.pairs,
-            "parameters": dict(design.parameters),
-            "seed": design.seed,
-            "control": control,
-        }
-        given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
-        call = f"from labcore.measure import compare; compare({design.scenario!r}, {given})"
-        return shlex.join(["python", "-c", call])
+def command(design: Design, lanes: Sequence[str] | None, *, quick: bool) -> str:
+    """The line for a terminal that measures the same again; `lanes` as the user wrote them."""
     words = ["labcore", "compare", design.scenario, "--baseline", design.baseline]
-    if lanes is not None:
-        words += ["--lanes", ",".join(lanes)]
+    words += [] if lanes is None else ["--lanes", ",".join(lanes)]
     words += ["--rate", f"{design.rate_per_s:g}", "--duration", f"{design.duration_s:g}"]
     words += ["--pairs", str(design.pairs), "--seed", str(design.seed)]
     words += ["--quick"] if quick else []
     for name, value in design.parameters.items():
         words += ["--set", f"{name}={value}"]
     return shlex.join(words)
+
+
+def python_call(design: Design, lanes: Sequence[str] | None, *, control: bool, repeats: int) -> str:
+    """The same as `command` for what a terminal cannot say: warm-up, control, repeats."""
+    arguments = {
+        "lanes": None if lanes is None else list(lanes),
+        "baseline": design.baseline,
+        "rate": design.rate_per_s,
+        "duration_s": design.duration_s,
+        "warmup_s": design.warmup_s,
+        "pairs": design.pairs,
+        "parameters": dict(design.parameters),
+        "seed": design.seed,
+        "control": control,
+        "repeats": repeats,
+    }
+    given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+    call = f"from labcore.measure import compare; compare({design.scenario!r}, {given})"
+    return shlex.join(["python", "-c", call])
 
 
 def _positive(name: str, value: float) -> float:

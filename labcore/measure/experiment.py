@@ -22,7 +22,7 @@ from labcore import lanes as lane_room
 from labcore.kernel import InterruptedRunError, PeerError, UsageError, new_run_id, runs_dir
 from labcore.lanes import ForeignLane, Scenario, Stage, Value
 from labcore.measure.blocks import Slot, block_seeds, blocks
-from labcore.measure.design import RATE_PER_S, LaneChoice, choose, command, draw_up
+from labcore.measure.design import RATE_PER_S, LaneChoice, choose, command, draw_up, python_call
 from labcore.measure.environment import fingerprint, usable_cores
 from labcore.measure.lock import machine_lock
 from labcore.measure.placement import Placement, kept_to
@@ -60,6 +60,7 @@ def compare(
     seed: int | None = None,
     out: Path | None = None,
     control: bool = True,
+    repeats: int = REPEATS,
     on_event: OnEvent | None = None,
     cancelled: Event | None = None,
 ) -> Comparison:
@@ -79,6 +80,7 @@ def compare(
         seed: everything random is drawn from it; default a fresh one, recorded.
         out: new or empty directory of the recording; default one below `runs/`.
         control: measure the baseline against itself as well.
+        repeats: further attempts at a run that came out void; what stays void is kept as such.
         on_event: called with a kind and a payload, one call at a time but on changing threads, some
             twenty times a second while a run lasts. Kinds: `waiting` and `notice` (with `message`),
             `experiment_started`, `block_started`, `run_started`, `sample`, `progress`,
@@ -104,13 +106,20 @@ def compare(
         parameters=parameters,
         seed=seed,
     )
+    if repeats < 0:
+        raise UsageError(f"repeats={repeats!r} is out of range; give 0 or more attempts")
     if not design.arms and not control:
         raise UsageError(f"nothing to compare {design.baseline!r} with; name another lane")
     folder = out or runs_dir() / new_run_id(card.name)
     check_vacant(folder)
     events = Events(on_event)
     stop = cancelled or Event()
-    line = command(design, lanes, quick=quick, warmup_s=warmup_s, control=control)
+    unspoken = {"warmup_s": warmup_s, "control": control, "repeats": repeats}
+    usual = {"warmup_s": None, "control": True, "repeats": REPEATS}
+    if unspoken == usual:
+        line = command(design, lanes, quick=quick)
+    else:
+        line = python_call(design, lanes, control=control, repeats=repeats)
     with machine_lock(
         f"compare {card.name}",
         on_wait=lambda message: events.emit("waiting", {"message": message}),
@@ -123,7 +132,15 @@ def compare(
             command=line,
             seeds={"blocks": block_seeds(pairs=design.pairs, seed=design.seed)},
         )
-        _conduct(card, recording, chosen, control=control, events=events, cancelled=stop)
+        _conduct(
+            card,
+            recording,
+            chosen,
+            control=control,
+            repeats=repeats,
+            events=events,
+            cancelled=stop,
+        )
     return Comparison(recording)
 
 
@@ -158,6 +175,7 @@ def _conduct(
     chosen: Mapping[str, LaneChoice],
     *,
     control: bool,
+    repeats: int,
     events: Events,
     cancelled: Event,
 ) -> None:
@@ -173,7 +191,7 @@ def _conduct(
             _check_foreign(stage, chosen.values(), events)
             arms = {**chosen, CONTROL: chosen[recording.design.baseline]} if control else chosen
             runner = Runner(stage, recording.design, arms, recording, placement, events, cancelled)
-            _Schedule(runner).run()
+            _Schedule(runner, repeats=repeats).run()
         complete = True
     except (KeyboardInterrupt, InterruptedRunError) as exc:
         raise InterruptedRunError(
@@ -189,8 +207,9 @@ def _conduct(
 class _Schedule:
     """Walks through the blocks and keeps count."""
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Runner, *, repeats: int) -> None:
         self._runner = runner
+        self._repeats = repeats
         self._design = runner.design
         self._arms = tuple(runner.lanes)
         self._planned = len(self._arms) * runner.design.pairs
@@ -213,7 +232,7 @@ class _Schedule:
 
     def _settle(self, slot: Slot) -> None:
         """Measure one arm until a run is valid or patience ends."""
-        for attempt in range(1, REPEATS + 2):
+        for attempt in range(1, self._repeats + 2):
             row = self._attempt(slot, attempt)
             if not row.void:
                 break

@@ -14,15 +14,17 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from labcore.kernel import UsageError, utc_now
 from labcore.measure.record import REQUEST_COLUMNS, SAMPLE_COLUMNS, SCHEMA_VERSION, Design, RunRow
 from labcore.measure.verdict import Verdict
+
+if TYPE_CHECKING:  # half a second for the load driver, which needs no table
+    import pandas as pd
 
 FORMAT = "labcore experiment"
 PARTIAL = "partial"
@@ -119,17 +121,17 @@ class Recording:
         return recording
 
     @property
-    def runs(self) -> pd.DataFrame:
+    def runs(self) -> "pd.DataFrame":
         """One row a run, void ones included, in the order they ran: the fields of `RunRow`."""
         table = pa.Table.from_pylist(self._rows, schema=_RUNS)
         frame: pd.DataFrame = table.to_pandas(maps_as_pydicts="strict")
         return frame
 
-    def requests(self, run: str) -> pd.DataFrame:
+    def requests(self, run: str) -> "pd.DataFrame":
         """Every request of a run, `REQUEST_COLUMNS`. Raises: UsageError for an unknown run."""
         return self._read("requests", run)
 
-    def samples(self, run: str) -> pd.DataFrame:
+    def samples(self, run: str) -> "pd.DataFrame":
         """Every sample of a run, `SAMPLE_COLUMNS`. Raises: UsageError for an unknown run."""
         return self._read("samples", run)
 
@@ -142,7 +144,7 @@ class Recording:
         return self.path / "samples" / f"{run}.parquet"
 
     def add_run(
-        self, row: RunRow, *, samples: pd.DataFrame, requests: pd.DataFrame | None = None
+        self, row: RunRow, *, samples: "pd.DataFrame", requests: "pd.DataFrame | None" = None
     ) -> None:
         """Store a finished run; it counts from the moment this returns.
 
@@ -187,7 +189,7 @@ class Recording:
     def _save_experiment(self) -> None:
         _write_json(self.experiment, self.path / "experiment.json")
 
-    def _read(self, kind: str, run: str) -> pd.DataFrame:
+    def _read(self, kind: str, run: str) -> "pd.DataFrame":
         if not any(known["run"] == run for known in self._rows):
             known_runs = ", ".join(known["run"] for known in self._rows) or "none"
             raise UsageError(f"no run {run!r} in {self.path}; it has: {known_runs}")
@@ -252,7 +254,7 @@ def _with_nan(document: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _table(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
+def _table(frame: "pd.DataFrame", schema: pa.Schema) -> pa.Table:
     missing = [name for name in schema.names if name not in frame.columns]
     if missing:
         raise UsageError(f"column {missing[0]!r} is missing; give {', '.join(schema.names)}")

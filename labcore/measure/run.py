@@ -10,9 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event, Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import pyarrow.parquet as pq
 
 from labcore.kernel import InterruptedRunError, utc_now
@@ -26,6 +25,9 @@ from labcore.measure.plan import LoadPlan, LoadResult, Progress
 from labcore.measure.record import Design, RunRow
 from labcore.measure.recording import Recording
 from labcore.measure.summary import Evidence, Identity, Surroundings, sample_table, summarise
+
+if TYPE_CHECKING:  # half a second for the load driver, which needs no table
+    import pandas as pd
 
 QUIET_PATIENCE_S = 5.0
 
@@ -168,6 +170,6 @@ class _Live:
         self._events.emit(kind, {**figures, **self._labels, "elapsed_s": elapsed_s})
 
 
-def _read_requests(path: Path) -> pd.DataFrame:
+def _read_requests(path: Path) -> "pd.DataFrame":
     frame: pd.DataFrame = pq.read_table(path).to_pandas()
     return frame

@@ -10,10 +10,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from labcore.measure.bottleneck import name_bottleneck
@@ -21,6 +20,9 @@ from labcore.measure.judgement import findings
 from labcore.measure.plan import LoadResult, Progress
 from labcore.measure.probe import Reading, disturbance, growth
 from labcore.measure.record import SAMPLE_COLUMNS, RunRow
+
+if TYPE_CHECKING:  # half a second for the load driver, which needs no table
+    import pandas as pd
 
 Sample = Mapping[str, Any]
 Floats = NDArray[np.float64]
@@ -58,7 +60,7 @@ class Surroundings:
 class Evidence:
     """Everything that is known of a run after it."""
 
-    requests: pd.DataFrame  # REQUEST_COLUMNS
+    requests: "pd.DataFrame"  # REQUEST_COLUMNS
     samples: Sequence[Sample]  # as the server sent them, from its start on
     load: LoadResult
     around: Surroundings
@@ -95,8 +97,10 @@ def summarise(identity: Identity, evidence: Evidence) -> RunRow:
     )
 
 
-def sample_table(evidence: Evidence, progress: Sequence[Progress]) -> pd.DataFrame:
+def sample_table(evidence: Evidence, progress: Sequence[Progress]) -> "pd.DataFrame":
     """Everything sampled during a run in long form, `SAMPLE_COLUMNS`, in the order of time."""
+    import pandas as pd
+
     start_ns = _origin_ns(evidence)
     rows = [
         *_server_samples(evidence.samples, start_ns),
@@ -128,7 +132,7 @@ def _answers(evidence: Evidence) -> dict[str, Any]:
     }
 
 
-def _latencies(requests: pd.DataFrame) -> dict[str, Any]:
+def _latencies(requests: "pd.DataFrame") -> dict[str, Any]:
     done, sent = requests["done_ns"], requests["sent_ns"]
     latency_ms = ((done - requests["intended_ns"]) / 1e6).to_numpy(dtype=np.float64)
     was_sent = sent > 0
@@ -219,7 +223,7 @@ def _around(evidence: Evidence, window: tuple[int, int]) -> dict[str, Any]:
     }
 
 
-def _mean_in_flight(requests: pd.DataFrame, window: tuple[int, int]) -> float:
+def _mean_in_flight(requests: "pd.DataFrame", window: tuple[int, int]) -> float:
     """Throughput times service time over the window, as Little's law has it: the sum of the stays.
 
     Source: Little, A proof for the queuing formula L = lambda W (1961).

@@ -7,12 +7,13 @@ Pure: rows of runs in, verdicts out. Which runs are void was decided before
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
-
-import pandas as pd
+from typing import TYPE_CHECKING, Literal
 
 from labcore.measure import statistics
 from labcore.measure.record import CONTROL, Design
+
+if TYPE_CHECKING:  # half a second for the load driver, which needs no table
+    import pandas as pd
 
 Word = Literal["faster", "slower", "equal in practice", "undecided", "void"]
 Better = Literal["lower", "higher"]
@@ -82,7 +83,7 @@ class Pairs:
     void: int
 
 
-def verdicts(runs: pd.DataFrame, design: Design) -> list[Verdict]:
+def verdicts(runs: "pd.DataFrame", design: Design) -> list[Verdict]:
     """One verdict for each arm and metric that was measured, the control's first.
 
     A control that differs from itself withholds every other word. Figures stay as they are.
@@ -100,7 +101,7 @@ def verdicts(runs: pd.DataFrame, design: Design) -> list[Verdict]:
     return _withhold(_adjust(judged))
 
 
-def pairs_of(runs: pd.DataFrame, *, arm: str, metric: str, design: Design) -> Pairs | None:
+def pairs_of(runs: "pd.DataFrame", *, arm: str, metric: str, design: Design) -> Pairs | None:
     """The pairs of an arm on a metric; None where nothing was measured, or nothing could be."""
     last = runs.sort_values("attempt", kind="stable").groupby(["block", "arm"]).tail(1)
     left = last[last["arm"] == arm].set_index("block")

@@ -8,8 +8,7 @@ import pytest
 
 from labcore.kernel import UsageError
 from labcore.lanes import ForeignLane, Lane, Parameter, Scenario, Workload
-from labcore.measure.design import choose, command, draw_up
-
+from labcore.measure.design import choose, command, draw_up, python_call
 
 CARD = Scenario(
     name="shop",
@@ -96,7 +95,7 @@ def test_a_value_out_of_range_is_named_with_its_range(values: dict[str, Any], sa
 def test_the_command_says_everything_that_was_decided():
     lanes = ["threads", "mine=run me --port {port}"]
     design = draw_up(CARD, choose(CARD, lanes, None), rate=200, seed=7, quick=True)
-    line = command(design, lanes, quick=True, warmup_s=None, control=True)
+    line = command(design, lanes, quick=True)
     words = shlex.split(line)
     assert words[:3] == ["labcore", "compare", "shop"]
     assert words[words.index("--lanes") + 1] == ",".join(lanes)
@@ -106,11 +105,11 @@ def test_the_command_says_everything_that_was_decided():
     assert "--quick" in words
 
 
-@pytest.mark.parametrize(("warmup_s", "control"), [(3.0, True), (None, False)])
-def test_what_the_command_line_cannot_say_is_said_in_python(warmup_s: float | None, control: bool):
-    design = draw_up(CARD, choose(CARD, None, None), warmup_s=warmup_s, seed=7)
-    words = shlex.split(command(design, None, quick=False, warmup_s=warmup_s, control=control))
+def test_what_the_command_line_cannot_say_is_said_in_python():
+    design = draw_up(CARD, choose(CARD, None, None), warmup_s=3, seed=7)
+    words = shlex.split(python_call(design, None, control=False, repeats=1))
     assert words[:2] == ["python", "-c"]
     compile(words[2], "command", "exec")
-    assert f"control={control}" in words[2]
-    assert f"warmup_s={design.warmup_s}" in words[2]
+    assert words[2].startswith("from labcore.measure import compare; compare('shop', ")
+    for argument in ("control=False", "warmup_s=3.0", "repeats=1", "seed=7"):
+        assert argument in words[2]
