@@ -14,13 +14,12 @@ from labcore.stores.databases import (
     place,
     server_settings,
 )
-from labcore.stores.postgres import SETTINGS, PostgresServer, postgres_server
+from labcore.stores.postgres import PostgresServer, postgres_server
 
 if TYPE_CHECKING:
     from labcore.virtual import AsyncDatabase
 
 __all__ = [
-    "SETTINGS",
     "AsyncDatabase",
     "PostgresServer",
     "create_database",

@@ -58,7 +58,7 @@ class Watchdog:
         except BlockingIOError:  # the pipe is full of wakes already: one more tells nothing new
             return
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - their shape
         # Only a write: an Event set here could deadlock with the main thread waiting on it.
         try:
             os.write(self._wake_write, b"s")
