@@ -62,15 +62,12 @@ def taking(source: Source[Any], count: int) -> Feed:
 
         def offer(value: Any) -> bool:
             nonlocal left, live
-            if left > 1:
-                used = down.offer(value)
-                left -= used
-                if not used:
-                    request(0)
-                return used
+            left -= 1  # taken, whether or not a filter below uses it up
+            if left > 0:
+                return down.offer(value)
             up.cancel()  # type: ignore[union-attr]  # start came first
             used = down.offer(value)
-            if live and used:
+            if live:
                 live = False
                 down.complete()
             return used
