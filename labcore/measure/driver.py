@@ -18,9 +18,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike
 
-from labcore import lanes
 from labcore.kernel import PeerError
-from labcore.lanes import Child, ChildContext
+from labcore.lanes import Child, ChildContext, scenario
 from labcore.measure.load import ClosedLoad, Load, OpenLoad
 from labcore.measure.pacing import new_event_loop
 from labcore.measure.plan import LoadPlan, LoadResult, Progress
@@ -158,7 +157,7 @@ def _workload(plan: LoadPlan) -> tuple[list[bytes], Word]:
     target = Target.resolve(plan.url)
     if plan.scenario is None:
         return [target.encode(request) for request in plan.requests], plain_word
-    workload = lanes.scenario(plan.scenario).workload
+    workload = scenario(plan.scenario).workload
     if plan.users is None:
         count = plan.limits.connections + len(plan.lead_in()) + len(plan.window())
     else:

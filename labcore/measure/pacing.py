@@ -36,6 +36,10 @@ class Pacer(Protocol):
         """Wake at `at_ns` (at once if that is past), instead of at any earlier deadline."""
         ...
 
+    def again(self) -> None:
+        """From within a wake: wake once more after the loop has looked at its sockets, no sleep."""
+        ...
+
     def disarm(self) -> None:
         """Do not wake until armed again."""
         ...
@@ -55,8 +59,8 @@ def best_pacer(loop: asyncio.AbstractEventLoop, wake: Callable[[], object]) -> P
 class TimerfdPacer:
     """A Linux timerfd with absolute deadlines among the loop's file descriptors.
 
-    `wake` must arm or disarm: that clears the expiry, so no read is needed, one system call a wake
-    instead of two. Source: timerfd_create(2).
+    `wake` must arm, disarm or ask for `again`: setting the timer clears the expiry, so no read is
+    needed, one system call a wake instead of two. Source: timerfd_create(2).
 
     Raises: EnvironmentFault when the kernel refuses a timer.
     """
@@ -69,6 +73,9 @@ class TimerfdPacer:
     def arm(self, at_ns: int) -> None:
         """Wake at `at_ns`, at once if that is past."""
         self._timer.set(at_ns)
+
+    def again(self) -> None:
+        """Leave the expiry unread: the descriptor stays readable, without a system call."""
 
     def disarm(self) -> None:
         """Do not wake until armed again."""
@@ -97,6 +104,10 @@ class LoopPacer:
         self._at_ns = at_ns
         delay_s = max(0, at_ns - time.monotonic_ns()) / NS_PER_S
         self._handle = self._loop.call_later(delay_s, self._fire)
+
+    def again(self) -> None:
+        """Wake in the loop's next turn."""
+        self.arm(time.monotonic_ns())
 
     def disarm(self) -> None:
         """Do not wake until armed again."""

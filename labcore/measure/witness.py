@@ -8,6 +8,7 @@ said.
 import gc
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -33,7 +34,7 @@ class Testimony:
     wall_s: float
     cpu_s: float  # of this process
     cpu_share: float  # of one core
-    run_delay_share: float  # this process runnable but not running, over wall time
+    run_delay_share: float  # its threads runnable but not running, over wall time
     others_cpu_share: float  # used by all other processes, the server too, of the whole machine
     steal_share: float  # taken by the hypervisor, of the whole machine
     gc_pause_ms: float  # sum over the window
@@ -84,7 +85,7 @@ def _testify(before: "_Reading", after: "_Reading", pauses_ns: list[int]) -> Tes
         wall_s=wall_s,
         cpu_s=cpu_s,
         cpu_share=cpu_s / wall_s,
-        run_delay_share=(after.delay_s - before.delay_s) / wall_s,
+        run_delay_share=_waited_s(before.delays_s, after.delays_s) / wall_s,
         others_cpu_share=(after.busy_s - before.busy_s - cpu_s) / machine_s,
         steal_share=(after.steal_s - before.steal_s) / machine_s,
         gc_pause_ms=sum(pauses_ns) / 1e6,
@@ -97,23 +98,35 @@ def _testify(before: "_Reading", after: "_Reading", pauses_ns: list[int]) -> Tes
 class _Reading:
     at_ns: int
     cpu_s: float
-    delay_s: float
+    delays_s: Mapping[str, float] | None  # by thread
     busy_s: float
     steal_s: float
 
 
 def _reading() -> _Reading:
     busy_s, steal_s = _machine_s()
-    return _Reading(time.monotonic_ns(), time.process_time(), _run_delay_s(), busy_s, steal_s)
+    return _Reading(time.monotonic_ns(), time.process_time(), _run_delays_s(), busy_s, steal_s)
 
 
-def _run_delay_s() -> float:
-    """Time the living threads of this process waited for a core. Source: sched-stats.rst, Linux."""
+def _run_delays_s() -> dict[str, float] | None:
+    """How long each living thread of this process has waited for a core; None where nobody counts.
+
+    Source: sched-stats.rst, Linux.
+    """
     tasks = Path("/proc/self/task")
     if not (tasks / str(os.getpid()) / "schedstat").exists():
+        return None
+    return {
+        task.name: int((task / "schedstat").read_text().split()[1]) / NS_PER_S
+        for task in tasks.iterdir()
+    }
+
+
+def _waited_s(before: Mapping[str, float] | None, after: Mapping[str, float] | None) -> float:
+    # Thread by thread: a sum over all would fall when a thread ends and takes its count with it.
+    if before is None or after is None:
         return NOT_MEASURED
-    delays = [(task / "schedstat").read_text().split()[1] for task in tasks.iterdir()]
-    return sum(map(int, delays)) / NS_PER_S
+    return sum(delay_s - before.get(thread, 0.0) for thread, delay_s in after.items())
 
 
 def _machine_s() -> tuple[float, float]:

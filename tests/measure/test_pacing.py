@@ -106,3 +106,23 @@ async def test_the_best_pacer_of_linux_is_a_timerfd_and_gives_its_descriptor_bac
     assert isinstance(pacer, TimerfdPacer)
     pacer.close()
     assert descriptors() == before
+
+
+@pytest.mark.parametrize("make", MAKERS)
+async def test_a_wake_can_ask_for_another_until_it_is_disarmed(make: Maker):
+    woken: list[int] = []
+    enough = asyncio.Event()
+
+    def wake() -> None:
+        woken.append(time.monotonic_ns())
+        if len(woken) < 5:
+            pacer.again()
+        else:
+            pacer.disarm()
+            enough.set()
+
+    pacer = make(asyncio.get_running_loop(), wake)
+    pacer.arm(time.monotonic_ns())
+    await enough.wait()
+    pacer.close()
+    assert len(woken) == 5

@@ -39,14 +39,14 @@ def test_the_machine_is_seen_in_shares():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 def test_waiting_for_a_core_is_seen_as_run_queue_delay():
-    """Two busy threads of one process on one lock and many of them on few cores must queue."""
+    """Eight busy threads around one lock and few cores must queue now and then."""
     witness = Witness()
     started = threading.Barrier(9)
 
     def work() -> None:
-        started.wait()
-        sum(hash(str(number)) & 1 for number in range(30_000))
-        started.wait()
+        for _ in range(3):  # begun, worked, seen: an ended thread takes its count with it
+            started.wait()
+            sum(hash(str(number)) & 1 for number in range(10_000))
 
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:
@@ -55,9 +55,22 @@ def test_waiting_for_a_core_is_seen_as_run_queue_delay():
     started.wait()
     started.wait()
     testimony = witness.end()
+    started.wait()
     for thread in threads:
         thread.join()
     assert testimony.run_delay_share > 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_a_thread_that_ends_takes_nothing_from_the_others():
+    ended = threading.Event()
+    thread = threading.Thread(target=ended.wait)
+    thread.start()
+    witness = Witness()
+    witness.begin()
+    ended.set()
+    thread.join()
+    assert witness.end().run_delay_share >= 0
 
 
 def test_collections_are_counted_and_timed_and_the_callback_is_gone():
