@@ -128,7 +128,8 @@ def _context(recording: Recording, charts: Sequence[Chart]) -> dict[str, Any]:
         "partial": recording.experiment["status"] != COMPLETE,
         "others": others or list(design.arms),
         "answer": answer_of(recording),
-        "styles": lane_styles([*arms, *design.arms, design.baseline]),
+        "arms": arms,
+        "styles": lane_styles([*arms, *design.arms, design.baseline, CONTROL]),
         "verdicts": lanes,
         "controls": [verdict for verdict in recording.verdicts if verdict.arm == CONTROL],
         "charts": charts,
@@ -213,6 +214,7 @@ def _swatch(style: LaneStyle) -> Markup:
         "^": '<path d="M8 2.5 14 13H2z"/>',
         "v": '<path d="M8 13.5 2 3h12z"/>',
         "D": '<path d="M8 2 14 8 8 14 2 8z"/>',
+        "X": '<path d="M4 2l4 4 4-4 2 2-4 4 4 4-2 2-4-4-4 4-2-2 4-4-4-4z"/>',
         "P": '<path d="M6 2h4v4h4v4h-4v4H6v-4H2V6h4z"/>',
     }
     shape = shapes.get(style.marker, '<path d="M8 2 13.7 6.1 11.5 13h-7L2.3 6.1z"/>')

@@ -152,6 +152,12 @@ def _lead(recording: Recording, state: State) -> str:
             f"No answer: {baseline} compared with itself came out different in {metrics}, so this"
             " session cannot tell lanes apart."
         )
+    lanes = [verdict for verdict in recording.verdicts if verdict.arm != CONTROL]
+    if lanes and all(verdict.word == "void" for verdict in lanes):
+        return (
+            f"No answer: {len(void_runs(recording))} of {len(recording.runs)} runs are void. The machine"
+            " was too busy, or the load driver at its limit."
+        )
     if state == "open":
         pairs = max((verdict.pairs for verdict in recording.verdicts), default=0)
         return (

@@ -83,10 +83,10 @@ def requests_of(
 
 
 def samples_of(nature: Nature, shape: Shape, rng: np.random.Generator) -> pd.DataFrame:
-    at = np.arange(0, shape.duration_s, 0.1)
+    at = np.arange(-0.5, shape.duration_s + 0.5, 0.1)
     gauges = {
         "cpu_s": np.cumsum(nature.cpu_us * shape.rate / 1e7 * rng.normal(1, 0.1, at.size)),
-        "rss_mb": nature.rss_mb * (1 - 0.2 * np.exp(-at)),
+        "rss_mb": nature.rss_mb * (1 - 0.2 * np.exp(-at - 0.5)),
         "threads": np.full(at.size, nature.threads),
         "loop_lag_ms": rng.exponential(0.8, at.size) + 0 * nature.threads,
         "worker_pool_size": np.full(at.size, nature.pool),

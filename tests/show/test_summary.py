@@ -57,6 +57,13 @@ def test_a_control_that_differs_withholds_the_answer(make_recording: Build):
     assert answer.lead.startswith("No answer: reactive compared with itself came out different")
 
 
+def test_a_session_of_void_pairs_says_why_there_is_no_answer(make_recording: Build):
+    void = tuple((block, "reactive") for block in range(1, 7))
+    busy = make_recording(void=void, repeat=False)
+    assert {verdict.word for verdict in busy.verdicts} == {"void"}
+    assert answer_of(busy).lead.startswith("No answer: 6 of 24 runs are void.")
+
+
 def test_a_missing_control_and_void_runs_are_cautioned_about(make_recording: Build):
     cautions = " ".join(answer_of(make_recording(control=False)).cautions)
     assert "no verdict on the A/A control" in cautions

@@ -114,16 +114,18 @@ def _panel(
 
 
 def _dots(axes: Axes, pairs: Sequence[Pair], shift: float, style: LaneStyle) -> None:
-    for pair in pairs:
-        axes.plot(
-            pair.block + shift,
-            math.log(pair.ratio),
-            marker=style.marker,
-            markersize=5,
-            color=style.color,
-            markerfacecolor=PAPER[0] if pair.void else style.color,
-            markeredgewidth=1.1,
-        )
+    if not pairs:
+        return
+    axes.plot(
+        [pair.block + shift for pair in pairs],
+        [math.log(pair.ratio) for pair in pairs],
+        linestyle="none",
+        marker=style.marker,
+        markersize=5,
+        color=style.color,
+        markerfacecolor=PAPER[0] if pairs[0].void else style.color,
+        markeredgewidth=1.1,
+    )
 
 
 def _title(recording: Recording, found: dict[str, list[Pair]]) -> str:

@@ -109,7 +109,8 @@ def resource_timeline(recording: Recording) -> Chart:
 
 def _run(recording: Recording, name: str) -> _Run:
     samples = recording.samples(name)
-    inside = samples[samples["source"] == "server"]
+    during = samples["at_s"].between(0, recording.design.duration_s)  # neither warm-up nor drain
+    inside = samples[(samples["source"] == "server") & during]
     gauges = {
         str(metric): rows.groupby("at_s")["value"].last()
         for metric, rows in inside.groupby("metric")

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -45,6 +46,14 @@ def test_a_foreign_lane_shows_in_flight_and_says_what_it_lacks(make_recording: B
 
 def test_a_lane_without_a_pool_is_told_from_one_without_gauges(recording: Recording):
     assert "no pool" in resource_timeline(recording).svg()
+
+
+def test_neither_warm_up_nor_drain_is_drawn(recording: Recording):
+    for panel in resource_timeline(recording).figure.axes:
+        for line in panel.lines:
+            if line.get_linestyle() == "-":
+                assert np.min(line.get_xdata()) >= 0
+                assert np.max(line.get_xdata()) <= recording.design.duration_s
 
 
 def test_rows_share_their_scale_and_start_at_zero(recording: Recording):
