@@ -121,12 +121,14 @@ class Reader:
         """Ask for elements."""
         if n > 0:
             self.requested += n
-        self.subscriptions[0].request(n)
+        if self.subscriptions:  # without one, rule 1.09 is broken and has been noted
+            self.subscriptions[0].request(n)
 
     def cancel(self) -> None:
         """Cancel; any signal from now on is a broken rule."""
         self._cancelled = True
-        self.subscriptions[0].cancel()
+        if self.subscriptions:
+            self.subscriptions[0].cancel()
 
     def must(self, holds: bool, finding: str) -> None:
         """Raise `RuleBroken` for this reader's rule unless it holds."""
