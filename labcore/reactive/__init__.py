@@ -9,8 +9,9 @@ from labcore.reactive.errors import (
     StreamTimeoutError,
 )
 from labcore.reactive.publishers import Flux, Mono
+from labcore.reactive.retry import Retry, RetrySignal
 from labcore.reactive.scope import Hooks, Scheduler, Scope
-from labcore.reactive.spec import UNBOUNDED, Publisher, Subscriber, Subscription
+from labcore.reactive.spec import UNBOUNDED, Publisher, SignalType, Subscriber, Subscription
 
 __all__ = [
     "UNBOUNDED",
@@ -22,9 +23,12 @@ __all__ = [
     "Hooks",
     "Mono",
     "Publisher",
+    "Retry",
     "RetryExhaustedError",
+    "RetrySignal",
     "Scheduler",
     "Scope",
+    "SignalType",
     "StreamTimeoutError",
     "Subscriber",
     "Subscription",

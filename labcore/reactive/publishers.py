@@ -7,16 +7,27 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, G
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
-from labcore.reactive.core import MISSING, Source
+from labcore.reactive.core import MISSING
 from labcore.reactive.doors import block, last_value, streaming
+from labcore.reactive.operators.combine import FluxCombine, MonoCombine
 from labcore.reactive.operators.create import FluxCreation, MonoCreation
+from labcore.reactive.operators.errors import SharedErrors
+from labcore.reactive.operators.observe import FluxObserve, MonoObserve
+from labcore.reactive.operators.time import FluxTime, MonoTime
 from labcore.reactive.operators.transform import FluxTransform, MonoTransform
 from labcore.reactive.spec import SMALL_BUFFER
 
 T = TypeVar("T")
 
 
-class Mono(MonoTransform[T], MonoCreation[T], Source[T]):
+class Mono(
+    MonoTransform[T],
+    MonoCombine[T],
+    MonoTime[T],
+    SharedErrors[T],
+    MonoObserve[T],
+    MonoCreation[T],
+):
     """A stream of at most one value; `await mono` gives it. Reactor: Mono."""
 
     __slots__ = ()
@@ -41,7 +52,14 @@ class Mono(MonoTransform[T], MonoCreation[T], Source[T]):
         return value
 
 
-class Flux(FluxTransform[T], FluxCreation[T], Source[T]):
+class Flux(
+    FluxTransform[T],
+    FluxCombine[T],
+    FluxTime[T],
+    SharedErrors[T],
+    FluxObserve[T],
+    FluxCreation[T],
+):
     """A stream of any number of values, with demand. Reactor: Flux."""
 
     __slots__ = ()

@@ -5,6 +5,7 @@ loop that runs the scope, and `None` is a value like any other.
 """
 
 import sys
+from enum import Enum
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -18,6 +19,14 @@ UNBOUNDED = sys.maxsize  # demand saturates here and then is never counted down 
 SMALL_BUFFER = 256  # Reactor's sizes: outer prefetch, publish_on, replay, sinks
 XS_BUFFER = 32  # and of inner sources: flat_map, merge, zip
 TURN = 1024  # elements a synchronous run may take before the loop gets a turn
+
+
+class SignalType(Enum):
+    """How a subscription ended, for `do_finally`. Reactor: SignalType."""
+
+    ON_COMPLETE = "on_complete"
+    ON_ERROR = "on_error"
+    CANCEL = "cancel"
 
 
 class Subscription(Protocol):

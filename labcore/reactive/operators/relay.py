@@ -14,7 +14,7 @@ class Relay:
     recurse.
     """
 
-    __slots__ = ("_next", "_running", "demand", "down", "live", "up")
+    __slots__ = ("_next", "_running", "demand", "down", "ended", "live", "up")
 
     def __init__(self, down: Down[Any]) -> None:
         self.down = down
@@ -23,6 +23,7 @@ class Relay:
         self.up: Subscription | None = None
         self._next: Callable[[], None] | None = None
         self._running = False
+        self.ended: Callable[[], None] | None = None  # also to be stopped on cancel
 
     def begin(
         self,
@@ -87,6 +88,8 @@ class Relay:
         if self.live:
             self.live = False
             self._next = None
+            if self.ended is not None:
+                self.ended()
             if self.up is not None:
                 self.up.cancel()
 

@@ -1,0 +1,287 @@
+"""Operators that answer failures: fall back, translate, try again."""
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from labcore.reactive import (
+    publishers as lib,
+)  # a cycle on purpose: operators make what they extend
+from labcore.reactive.core import Down, Feed, Source
+from labcore.reactive.errors import blame, check_not_negative
+from labcore.reactive.operators.create import as_source
+from labcore.reactive.operators.relay import Relay
+from labcore.reactive.retry import Retry, RetrySignal
+from labcore.reactive.scope import Timer
+from labcore.reactive.spec import Publisher
+
+if TYPE_CHECKING:
+    from labcore.reactive.publishers import Flux
+
+T = TypeVar("T")
+Matching = type[Exception] | tuple[type[Exception], ...]
+
+
+def resuming(
+    source: Source[Any], fallback: Callable[[Exception], Publisher[Any]], only: Matching
+) -> Feed:
+    """Another source after a failure, once; unmet demand moves over."""
+
+    def feed(down: Down[Any]) -> None:
+        relay = Relay(down)
+
+        def fail(error: Exception) -> None:
+            if not isinstance(error, only):
+                relay.fail(error)
+                return
+            try:
+                other = as_source(fallback(error))
+            except Exception as fault:  # noqa: BLE001 - the fallback's own error is the signal
+                relay.fail(blame(fault, "on_error_resume", fallback))
+                return
+            relay.switch(other)
+
+        relay.begin(source, fail=fail)
+
+    return feed
+
+
+class Retrying:
+    """Subscribes again after a failure, when and as often as the rule says."""
+
+    __slots__ = ("in_row", "relay", "rule", "source", "timer", "total")
+
+    def __init__(self, down: Down[Any], source: Source[Any], rule: Retry) -> None:
+        self.relay = Relay(down)
+        self.source = source
+        self.rule = rule
+        self.total = self.in_row = 0
+        self.timer: Timer | None = None
+
+    def run(self) -> None:
+        """The first attempt."""
+        self.relay.ended = self.stop_timer
+        self.relay.begin(self.source, offer=self.offer, fail=self.fail)
+
+    def offer(self, value: Any) -> bool:
+        """A value ends the row of failures."""
+        self.in_row = 0
+        return self.relay.offer(value)
+
+    def fail(self, error: Exception) -> None:
+        """Ask the rule; wait; try again."""
+        signal = RetrySignal(self.total, self.in_row, error)
+        try:
+            wait_s = self.rule.delay_s(signal)
+        except Exception as final:  # noqa: BLE001 - the rule raises what the stream ends with
+            self.relay.fail(final)
+            return
+        self.total += 1
+        self.in_row += 1
+        self.relay.up = None
+        # Through the loop even without a wait: a source that always fails must not stop everybody else.
+        self.timer = self.relay.down.scope.later(wait_s, self.again)
+
+    def again(self) -> None:
+        """One more attempt."""
+        self.timer = None
+        self.relay.switch(self.source, offer=self.offer, fail=self.fail)
+
+    def stop_timer(self) -> None:
+        """Cancelled while waiting."""
+        if self.timer is not None:
+            self.timer.cancel()
+
+
+def retrying(source: Source[Any], rule: Retry) -> Feed:
+    """The feed of retry and retry_when."""
+
+    def feed(down: Down[Any]) -> None:
+        Retrying(down, source, rule).run()
+
+    return feed
+
+
+def repeating(source: Source[Any], times: float, delay_s: float) -> Feed:
+    """The source again after each completion."""
+
+    def feed(down: Down[Any]) -> None:
+        relay = Relay(down)
+        left = times
+        timer: Timer | None = None
+
+        def complete() -> None:
+            nonlocal left, timer
+            if left <= 0:
+                relay.complete()
+                return
+            left -= 1
+            relay.up = None
+            # Through the loop even without a wait: an endless repetition of an empty stream must not
+            # stop everybody else.
+            timer = down.scope.later(delay_s, again)
+
+        def again() -> None:
+            relay.switch(source, complete=complete)
+
+        def stop_timer() -> None:
+            if timer is not None:
+                timer.cancel()
+
+        relay.ended = stop_timer
+        relay.begin(source, complete=complete)
+
+    return feed
+
+
+class SharedErrors(Source[T]):
+    """Answering failures, on Flux and Mono."""
+
+    __slots__ = ()
+
+    def on_error_return(self, value: T, *, only: Matching = Exception) -> Self:
+        """That value in place of a failure (of the types in `only`).
+
+            --1--X
+              on_error_return(0)
+            --1--0|
+
+        >>> Mono.error(OSError()).on_error_return(0).block()
+        0
+
+        Reactor: Flux.onErrorReturn, Mono.onErrorReturn
+        """
+        return self.like(resuming(self, lambda _: lib.Mono.just(value), only))
+
+    def on_error_resume(
+        self, fallback: Callable[[Exception], Publisher[T]], *, only: Matching = Exception
+    ) -> Self:
+        """The stream that `fallback(error)` gives, after a failure (of the types in `only`).
+
+            --1--X
+              on_error_resume(--8--9--|)
+            --1----8--9--|
+
+        It sees failures of what is above it, never those below.
+
+        >>> Mono.error(OSError()).on_error_resume(lambda _: Mono.just(8)).block()
+        8
+
+        Reactor: Flux.onErrorResume, Mono.onErrorResume
+        """
+        return self.like(resuming(self, fallback, only))
+
+    def on_error_map(
+        self, translate: Callable[[Exception], Exception], *, only: Matching = Exception
+    ) -> Self:
+        """Another error in its place, the first as its cause.
+
+            --1--X
+              on_error_map(translate)
+            --1--Y
+
+        >>> Mono.error(OSError()).on_error_map(lambda e: ValueError("bad")).on_error_return(0).block()
+        0
+
+        Reactor: Flux.onErrorMap, Mono.onErrorMap
+        """
+
+        def feed(down: Down[Any]) -> None:
+            def fail(error: Exception) -> None:
+                if not isinstance(error, only):
+                    down.fail(error)
+                    return
+                try:
+                    translated = translate(error)
+                except Exception as fault:  # noqa: BLE001 - the function's error is the signal
+                    translated = blame(fault, "on_error_map", translate)
+                if translated is not error and translated.__cause__ is None:
+                    translated.__cause__ = error
+                down.fail(translated)
+
+            self.feed(down.above(fail=fail))
+
+        return self.like(feed)
+
+    def on_error_complete(self, *, only: Matching = Exception) -> Self:
+        """The end in place of a failure.
+
+            --1--X
+              on_error_complete()
+            --1--|
+
+        >>> Mono.error(OSError()).on_error_complete().block() is None
+        True
+
+        Reactor: Flux.onErrorComplete, Mono.onErrorComplete
+        """
+        return self.like(resuming(self, lambda _: lib.Mono.empty(), only))
+
+    def retry(self, times: float = math.inf) -> Self:
+        """Subscribe again after a failure, at most so often, without waiting.
+
+            --1--X
+              retry(1)
+            --1----1--X
+
+        After the last attempt the failure itself passes through.
+
+        >>> outcomes = iter([OSError(), 5])
+        >>> def flaky():
+        ...     match next(outcomes):
+        ...         case Exception() as error: raise error
+        ...         case value: return value
+        >>> Mono.from_callable(flaky).retry(1).block()
+        5
+
+        Reactor: Flux.retry, Mono.retry
+        """
+        check_not_negative("times", times)
+        return self.like(retrying(self, Retry(times, on_exhausted=lambda signal: signal.failure)))
+
+    def retry_when(self, rule: Retry) -> Self:
+        """Subscribe again when and as often as the rule says.
+
+            --1--X
+              retry_when(Retry.fixed_delay(1, 2))
+            --1------1--X
+
+        Raises downstream: RetryExhaustedError, its cause the last failure.
+
+        >>> Mono.error(OSError()).retry_when(Retry.max(2)).on_error_return("gave up").block()
+        'gave up'
+
+        Reactor: Flux.retryWhen, Mono.retryWhen
+        """
+        return self.like(retrying(self, rule))
+
+    def repeat(self, times: float = math.inf) -> "Flux[T]":
+        """Subscribe again after each completion, so often again.
+
+            --1--|
+              repeat(1)
+            --1----1--|
+
+        >>> Mono.just(1).repeat(2).collect_list().block()
+        [1, 1, 1]
+
+        Reactor: Flux.repeat, Mono.repeat
+        """
+        check_not_negative("times", times)
+        return lib.Flux(repeating(self, times, 0.0))
+
+    def repeat_when(self, *, delay_s: float, times: float = math.inf) -> "Flux[T]":
+        """Subscribe again `delay_s` seconds after each completion, so often again.
+
+            --1--|
+              repeat_when(delay_s=2)
+            --1------1------1...
+
+        >>> Mono.just(1).repeat_when(delay_s=0.001, times=1).collect_list().block()
+        [1, 1]
+
+        Reactor: Flux.repeatWhen with delayElements in its companion
+        """
+        check_not_negative("delay_s", delay_s)
+        check_not_negative("times", times)
+        return lib.Flux(repeating(self, times, delay_s))

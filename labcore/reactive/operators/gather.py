@@ -1,0 +1,294 @@
+"""Gathering several sources: the machinery of zip, combine_latest and first_with_signal."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from labcore.reactive.core import IDLE, MISSING, Down, Feed, Source
+from labcore.reactive.operators.flatten import FlatMap, Inner
+from labcore.reactive.spec import UNBOUNDED, Subscription, add_demand, low_tide
+
+
+class Lane:
+    """One source of a `Zip`, with its queue."""
+
+    __slots__ = ("credit", "done", "hub", "low", "queue", "up")
+
+    def __init__(self, hub: "Zip") -> None:
+        self.hub = hub
+        self.queue: deque[Any] = deque()
+        self.credit = 0
+        self.low = low_tide(hub.prefetch)
+        self.done = False
+        self.up: Subscription = IDLE
+
+    def start(self, subscription: Subscription) -> None:
+        """The source's subscription; it is asked when all are there."""
+        self.up = subscription
+
+    def offer(self, value: Any) -> bool:
+        """Queue; a full row is delivered."""
+        hub = self.hub
+        if not self.queue:
+            hub.ready += 1
+        self.queue.append(value)
+        if hub.ready == hub.width and hub.demand and not hub.busy:
+            hub.drain()
+        return True
+
+    def complete(self) -> None:
+        """Over; the rows end when the queue is empty."""
+        self.done = True
+        self.hub.check()
+
+
+class Zip:
+    """Rows of one value from each source; ends with the first source that runs out."""
+
+    __slots__ = (
+        *("busy", "combine", "demand", "down", "lanes", "live", "prefetch", "queues"),
+        *("ready", "width"),
+    )
+
+    def __init__(
+        self,
+        down: Down[Any],
+        width: int,
+        combine: Callable[..., Any] | None,
+        prefetch: int,
+    ) -> None:
+        self.down = down
+        self.combine = combine
+        self.prefetch = prefetch
+        self.width = width
+        self.lanes = [Lane(self) for _ in range(width)]
+        self.queues = [lane.queue for lane in self.lanes]
+        self.ready = self.demand = 0
+        self.live = True
+        self.busy = False
+
+    def run(self, sources: Sequence[Source[Any]]) -> None:
+        """Subscribe to all, then ask all."""
+        down = self.down
+        down.start(self)
+        for lane, source in zip(self.lanes, sources, strict=True):
+            if not self.live:
+                return
+            source.feed(
+                Down(lane.start, lane.offer, self.fail, lane.complete, down.scope, down.context)
+            )
+        for lane in self.lanes:
+            if self.live and not lane.done:
+                lane.up.request(self.prefetch)
+
+    def request(self, n: int) -> None:
+        """Demand from below."""
+        if self.live:
+            self.demand = add_demand(self.demand, n)
+            if not self.busy:
+                self.drain()
+
+    def cancel(self) -> None:
+        """Cancel every source, discard what is queued."""
+        if self.live:
+            self.live = False
+            for lane in self.lanes:
+                if not lane.done:
+                    lane.up.cancel()
+                for value in lane.queue:
+                    self.down.scope.discard(value)
+                lane.queue.clear()
+
+    def fail(self, error: Exception) -> None:
+        """An error beats the rows that wait."""
+        if not self.live:
+            self.down.scope.drop_error(error)
+            return
+        self.cancel()
+        self.down.fail(error)
+
+    def drain(self) -> None:
+        """Deliver the rows that are full."""
+        self.busy = True
+        combine = self.combine
+        while self.live and self.demand and self.ready == self.width:
+            row = tuple([queue.popleft() for queue in self.queues])
+            self.ready = self.width - self.queues.count(_EMPTY)
+            try:
+                made = row if combine is None else combine(*row)
+            except Exception as error:  # noqa: BLE001 - the combiner's error is the signal
+                self.fail(error)
+                return
+            if self.down.offer(made) and self.demand < UNBOUNDED:
+                self.demand -= 1
+            self.replenish()
+        self.busy = False
+        self.check()
+
+    def replenish(self) -> None:
+        """Ask again for 75 % when so many rows were taken."""
+        first = self.lanes[0]
+        first.credit += 1
+        if first.credit < first.low:
+            return
+        first.credit = 0
+        for lane in self.lanes:
+            if not lane.done and self.live:
+                lane.up.request(first.low)
+
+    def check(self) -> None:
+        """Complete when a source is done and has nothing queued."""
+        if self.busy or not self.live:
+            return
+        if any(lane.done and not lane.queue for lane in self.lanes):
+            self.cancel()
+            self.down.complete()
+
+
+_EMPTY: deque[Any] = deque()
+
+
+def zipping(
+    sources: Sequence[Source[Any]], combine: Callable[..., Any] | None, prefetch: int
+) -> Feed:
+    """The feed of zip."""
+
+    def feed(down: Down[Any]) -> None:
+        Zip(down, len(sources), combine, prefetch).run(sources)
+
+    return feed
+
+
+class Latest(Inner):
+    """One source of combine_latest: its newest value makes a row with those of the others."""
+
+    __slots__ = ("latest", "position", "seen")
+
+    def __init__(self, hub: FlatMap, prefetch: int, position: int, latest: list[Any]) -> None:
+        super().__init__(hub, prefetch)
+        self.position = position
+        self.latest = latest
+        self.seen = False
+
+    def offer(self, value: Any) -> bool:
+        """A row when every source has given a value; otherwise no demand is used up."""
+        self.latest[self.position] = value
+        self.seen = True
+        if MISSING in self.latest:
+            return False
+        return super().offer(tuple(self.latest))
+
+    def complete(self) -> None:
+        """Over; without any value there can be no row at all."""
+        if not self.seen and self.hub.live:
+            self.hub.stop()
+            self.hub.down.complete()
+        else:
+            super().complete()
+
+
+def latest_of(sources: Sequence[Source[Any]], prefetch: int) -> Feed:
+    """The feed of combine_latest."""
+
+    def feed(down: Down[Any]) -> None:
+        hub = FlatMap(down, as_is, len(sources), prefetch)
+        latest: list[Any] = [MISSING] * len(sources)
+        inners = [Latest(hub, prefetch, position, latest) for position in range(len(sources))]
+        hub.active.update(inners)
+        down.start(hub)
+        for inner, source in zip(inners, sources, strict=True):
+            if hub.live:
+                source.feed(
+                    Down(
+                        *(inner.start, inner.offer, hub.fail, inner.complete),
+                        down.scope,
+                        down.context,
+                    )
+                )
+        hub.complete()
+
+    return feed
+
+
+def as_is(value: Any) -> Any:
+    """The value itself."""
+    return value
+
+
+class Race:
+    """The first source that signals wins; the others are cancelled."""
+
+    __slots__ = ("demand", "down", "live", "ups", "winner")
+
+    def __init__(self, down: Down[Any], count: int) -> None:
+        self.down = down
+        self.demand = 0
+        self.live = True
+        self.winner = -1
+        self.ups: list[Subscription] = [IDLE] * count
+
+    def run(self, sources: Sequence[Source[Any]]) -> None:
+        """Subscribe to all until one has won."""
+        self.down.start(self)
+        for position, source in enumerate(sources):
+            if self.live and self.winner < 0:
+                source.feed(self.runner(position))
+
+    def runner(self, position: int) -> Down[Any]:
+        """The subscriber of one source."""
+
+        def start(subscription: Subscription) -> None:
+            self.ups[position] = subscription
+            if self.demand:
+                subscription.request(self.demand)
+
+        def offer(value: Any) -> bool:
+            self.win(position)
+            return self.down.offer(value)
+
+        def fail(error: Exception) -> None:
+            self.win(position)
+            self.down.fail(error)
+
+        def complete() -> None:
+            self.win(position)
+            self.down.complete()
+
+        return self.down.above(start=start, offer=offer, fail=fail, complete=complete)
+
+    def win(self, position: int) -> None:
+        """Cancel the others, once."""
+        if self.winner < 0:
+            self.winner = position
+            for other, up in enumerate(self.ups):
+                if other != position:
+                    up.cancel()
+
+    def request(self, n: int) -> None:
+        """Demand from below: for all before there is a winner."""
+        if not self.live:
+            return
+        if self.winner >= 0:
+            self.ups[self.winner].request(n)
+            return
+        self.demand = add_demand(self.demand, n)
+        for position, up in enumerate(list(self.ups)):
+            if self.winner in {-1, position}:
+                up.request(n)
+
+    def cancel(self) -> None:
+        """Cancel whoever still runs."""
+        if self.live:
+            self.live = False
+            for position, up in enumerate(self.ups):
+                if self.winner in {-1, position}:
+                    up.cancel()
+
+
+def racing(sources: Sequence[Source[Any]]) -> Feed:
+    """The feed of first_with_signal."""
+
+    def feed(down: Down[Any]) -> None:
+        Race(down, len(sources)).run(sources)
+
+    return feed
