@@ -27,7 +27,7 @@ from pathlib import Path
 
 import psutil
 
-from labcore.kernel import EnvironmentFault, cache_dir
+from labcore.kernel import DATABASE_URL_VARIABLE, EnvironmentFault, cache_dir
 from labcore.stores.databases import drop_leftovers, ping
 
 SETTINGS: Mapping[str, str] = {
@@ -228,7 +228,7 @@ def _account() -> pwd.struct_passwd | None:
             return pwd.getpwnam(name)
     raise EnvironmentFault(
         f"PostgreSQL refuses to run as root and none of the accounts {', '.join(ACCOUNTS)} exists; "
-        "run as an ordinary user or set LABCORE_DATABASE_URL"
+        f"run as an ordinary user or set {DATABASE_URL_VARIABLE}"
     )
 
 
@@ -248,6 +248,8 @@ def _places(account: pwd.struct_passwd | None) -> tuple[Path, Path]:
         mark = sha256(str(cache_dir()).encode()).hexdigest()[:8]
         home = _SHARED_CACHE / mark / version
         home.mkdir(parents=True, exist_ok=True)
+        for folder in (home, home.parent, _SHARED_CACHE):  # ours, so opening them is ours to do
+            folder.chmod(0o755)
     if _reachable(programs / "bin" / "postgres", account):
         return programs, home
     return _copied_programs(programs, home), home
@@ -273,14 +275,20 @@ def _major_version(programs: Path) -> str:
 
 def _reachable(path: Path, account: pwd.struct_passwd) -> bool:
     """Whether the account may enter or run the path: asked of the kernel, as that account."""
-    answer = subprocess.run(
-        ["/bin/sh", "-c", 'test -x "$0"', str(path)],
-        user=account.pw_uid,
-        group=account.pw_gid,
-        extra_groups=[],
-        cwd="/",
-        check=False,
-    )
+    try:
+        answer = subprocess.run(
+            ["/bin/sh", "-c", 'test -x "$0"', str(path)],
+            user=account.pw_uid,
+            group=account.pw_gid,
+            extra_groups=[],
+            cwd="/",
+            check=False,
+        )
+    except OSError as exc:  # a container whose root may become nobody else
+        raise EnvironmentFault(
+            f"PostgreSQL refuses to run as root, and root may not become {account.pw_name!r} here "
+            f"({exc.strerror}); run as an ordinary user or set {DATABASE_URL_VARIABLE}"
+        ) from exc
     return answer.returncode == 0
 
 

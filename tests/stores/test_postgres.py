@@ -14,10 +14,12 @@ import psycopg
 import pytest
 
 from labcore.kernel import EnvironmentFault
-from labcore.stores import create_database, database_name, postgres_server
+from labcore.stores import create_database, database_name, postgres, postgres_server
 from labcore.stores.postgres import _copied_programs, _programs, _reachable
 
 QUICK = {"fsync": "off"}  # these tests are about processes and folders
+
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -139,7 +141,45 @@ def test_a_copy_of_the_programs_runs_from_its_new_place(cache: Path):
     assert _copied_programs(_programs(), cache) == copy
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@AS_ROOT
+def test_a_closed_home_and_a_strict_umask_do_not_matter(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Root's own folders stay closed; data and programs go where the lent account can reach them."""
+    closed = tmp_path / "root"
+    closed.mkdir(mode=0o700)
+    programs = closed / _programs().parent.name
+    shutil.copytree(_programs().parent, programs)
+    shutil.copytree(_programs().parent.with_name(f"{programs.name}.libs"), f"{programs}.libs")
+    monkeypatch.setenv("LABCORE_CACHE", str(closed / "cache"))
+    monkeypatch.setattr(postgres, "_SHARED_CACHE", cache / "shared")
+    monkeypatch.setattr(postgres, "_programs", lambda: programs / _programs().name)
+    before = os.umask(0o077)
+    try:
+        with postgres_server(settings=QUICK) as server:
+            assert answer(server.url, "SELECT 1") == 1
+            assert server.data_dir.is_relative_to(cache / "shared")
+            assert Path(psutil.Process(server.pid).exe()).is_relative_to(cache / "shared")
+    finally:
+        os.umask(before)
+    assert closed.stat().st_mode & 0o777 == 0o700
+
+
+@AS_ROOT
+def test_a_root_that_cannot_become_another_is_told(monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(postgres, "_major_version", lambda _: "18")
+    monkeypatch.setattr(subprocess, "run", refuse)
+    with (
+        pytest.raises(EnvironmentFault, match=r"may not become .* set LABCORE_DATABASE_URL"),
+        postgres_server(),
+    ):
+        pass
+
+
+@AS_ROOT
 def test_an_ordinary_user_needs_no_root(cache: Path):
     user = pwd.getpwnam("nobody")
     programs = _programs()

@@ -41,7 +41,6 @@ class Watchdog:
         self._grace_s = grace_s
         self._deadline_s: float | None = None
         self._wake_read, self._wake_write = os.pipe()
-        os.set_blocking(self._wake_write, False)
 
     def start(self, commands_fd: int, *, unread: bytes) -> None:
         """Take over the command line and the stop signals. Call from the main thread."""
@@ -53,17 +52,11 @@ class Watchdog:
 
     def wake(self) -> None:
         """Make the thread look again now: after a stop that began elsewhere."""
-        try:
-            os.write(self._wake_write, b"w")
-        except BlockingIOError:  # the pipe is full of wakes already: one more tells nothing new
-            return
+        os.write(self._wake_write, b"w")
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - their shape
         # Only a write: an Event set here could deadlock with the main thread waiting on it.
-        try:
-            os.write(self._wake_write, b"s")
-        except BlockingIOError:  # unread wakes include an earlier signal or will be followed by EOF
-            return
+        os.write(self._wake_write, b"s")
 
     def _guarded(self, commands_fd: int, unread: bytes) -> None:
         try:
