@@ -48,7 +48,7 @@ def test_equal_plans_have_equal_schedules():
 @pytest.mark.parametrize("sources", [{}, {"scenario": "checkout", "requests": REQUESTS}])
 def test_requests_have_exactly_one_source(sources: dict[str, object]):
     with pytest.raises(UsageError, match="scenario or from a list"):
-        LoadPlan("http://h", Path("r"), rate_per_s=1, duration_s=1, **sources)  # type: ignore[arg-type]
+        LoadPlan("http://h", Path("r"), rate_per_s=1, duration_s=1, **sources)  # type: ignore[arg-type]  # wrong on purpose
 
 
 def test_a_negative_warmup_is_refused():
