@@ -38,6 +38,7 @@ from servers.order_service.shopper import (
     shopper_at,
     some_products,
     status_of,
+    trickled,
     unique,
     until,
     untouched_rarity,
@@ -212,16 +213,16 @@ def oversized_requests_are_refused_unread(site: Site) -> None:
 
 
 def slow_requests_harm_nobody(site: Site) -> None:
-    """Forty requests that trickle in are cut off, and others are served meanwhile."""
+    """Forty requests that trickle in, a byte at a time, are cut off; others are served meanwhile."""
     head = b"POST /orders HTTP/1.1\r\nHost: x\r\n"
-    body = head + b"Content-Length: 100\r\n\r\n{"
+    body = head + b"Content-Length: 60000\r\n\r\n{"
     slow = [opened(site) for _ in range(SLOW)]
     try:
         for index, connection in enumerate(slow):
             connection.sendall(body if index % 2 else head)
         with shopper_at(site) as shopper:
             _still_sells(shopper)
-        statuses = Counter(status_of(head_of(connection)) for connection in slow)
+        statuses = Counter(status_of(head) for head in trickled(slow))
     finally:
         for connection in slow:
             connection.close()

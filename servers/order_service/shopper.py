@@ -2,11 +2,12 @@
 
 import json
 import secrets
+import select
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ from servers.order_service.history import SCARCE, SCARCE_STOCK, catalogue
 from servers.order_service.payments import ADAPTER
 
 PATIENCE_S = 15.0
+STILL_OPEN = b"still open"
 CALM = {"decline_share": 0, "failure_share": 0, "hold_ms": 0, "outages": []}
 
 T = TypeVar("T")
@@ -154,8 +156,25 @@ def head_of(connection: socket.socket) -> bytes:
     return head
 
 
+def trickled(connections: Sequence[socket.socket]) -> list[bytes]:
+    """The heads of the answers to requests that go on a byte at a time; `STILL_OPEN` where patience ended first."""
+    heads = []
+    waiting = set(connections)
+    deadline_s = time.monotonic() + PATIENCE_S
+    while waiting and time.monotonic() < deadline_s:
+        answered = select.select(waiting, [], [], 0.2)[0]
+        heads += [head_of(connection) for connection in answered]
+        waiting.difference_update(answered)
+        for connection in waiting:
+            with suppress(OSError):  # closed just now: the next select tells
+                connection.send(b"a")
+    return heads + [STILL_OPEN] * len(waiting)
+
+
 def status_of(head: bytes) -> int:
-    """The status in a head; 0 for a connection that was closed without an answer."""
+    """The status in a head; 0 for a connection closed without an answer, -1 for one left open."""
+    if head == STILL_OPEN:
+        return -1
     return int(head.split(b" ", 2)[1]) if head.startswith(b"HTTP/1.") else 0
 
 

@@ -22,6 +22,8 @@ from labcore.virtual import (
 )
 from servers.order_service import lane_blocking
 from servers.order_service.domain import NewOrder, Order, Product
+from servers.order_service.lane_reactive import ReactiveLane
+from servers.order_service.lane_structured import StructuredLane
 from servers.order_service.payments import ADAPTER, Shop, policy_of
 from servers.order_service.reconcile import Reconciler, new_instance
 
@@ -117,7 +119,6 @@ class BlockingHandlers:
 async def _open_reactive(
     url: str, shop: Shop, values: Values
 ) -> AsyncIterator[tuple[Handlers, Gauges]]:
-    from servers.order_service.lane_reactive import ReactiveLane
 
     async with _asynchronous(url, values) as (database, http):
         yield ReactiveLane(database, http, shop), database.gauges
@@ -127,7 +128,6 @@ async def _open_reactive(
 async def _open_structured(
     url: str, shop: Shop, values: Values
 ) -> AsyncIterator[tuple[Handlers, Gauges]]:
-    from servers.order_service.lane_structured import StructuredLane
 
     async with _asynchronous(url, values) as (database, http):
         yield StructuredLane(database, http, shop), database.gauges

@@ -1,12 +1,15 @@
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from labcore.kernel import PeerError, UsageError
+from labcore.reactive import RetrySignal
 from servers.order_service import SCENARIO
 from servers.order_service.domain import Payment, Totals
+from servers.order_service.lane_reactive import retry_rule
 from servers.order_service.payments import (
     TRANSIENT_STATUSES,
     PaymentUnknownError,
@@ -15,6 +18,7 @@ from servers.order_service.payments import (
     TransientPaymentError,
     authorisation,
     backoff_s,
+    exhausted,
     payment_url,
     policy_of,
     poll_delays_s,
@@ -104,3 +108,18 @@ def test_the_parameters_make_a_policy_in_seconds():
 def test_a_shortest_wait_above_the_longest_is_refused():
     with pytest.raises(UsageError, match="backoff_min_ms=60 must not exceed backoff_max_ms=50"):
         policy_of(SCENARIO.values({"backoff_min_ms": 60, "backoff_max_ms": 50}))
+
+
+@given(st.integers(1, 12), st.floats(0, 1, exclude_max=True), st.floats(0, 1))
+def test_the_reactive_lane_waits_just_as_long(failures: int, draw: float, jitter_share: float):
+    policy = replace(POLICY, retries=20, jitter_share=jitter_share)
+    rule = replace(retry_rule(policy), random=lambda: draw)
+    signal = RetrySignal(failures - 1, failures - 1, TransientPaymentError("again"))
+    assert rule.delay_s(signal) == pytest.approx(backoff_s(policy, failures, draw=draw))
+
+
+def test_the_reactive_lane_gives_up_as_the_others_do():
+    signal = RetrySignal(POLICY.retries, POLICY.retries, TransientPaymentError("again"))
+    with pytest.raises(PaymentUnknownError, match="no answer in 3 attempts; the last: again"):
+        retry_rule(POLICY).delay_s(signal)
+    assert str(exhausted(POLICY, signal.failure)) == "no answer in 3 attempts; the last: again"

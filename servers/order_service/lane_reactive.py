@@ -1,0 +1,204 @@
+"""The checkout as one pipeline: what is to happen, composed first and run when it is awaited.
+
+`flat_map` with bounded concurrency reserves the lines, `zip_with` brings in the customer's discount,
+`timeout` limits each payment attempt and `retry_when` spaces the attempts.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import httpx
+
+from labcore.kernel import new_id
+from labcore.reactive import Flux, Mono, Retry
+from labcore.virtual import AsyncDatabase
+from servers.order_service import statements
+from servers.order_service.domain import (
+    DECLINED,
+    UNPAID,
+    Ending,
+    Line,
+    NewOrder,
+    Order,
+    Payment,
+    Product,
+    Reservation,
+    Status,
+    Totals,
+    quote,
+)
+from servers.order_service.payments import (
+    PaymentUnknownError,
+    Policy,
+    Shop,
+    TransientPaymentError,
+    authorisation,
+    exhausted,
+    poll_delays_s,
+    read_payment,
+    void_url,
+)
+
+UNANSWERED = (TimeoutError, httpx.TransportError)
+
+
+@dataclass(frozen=True, slots=True)
+class Quoted:
+    """An opened order with what was reserved for it, and what it costs or why it ends."""
+
+    order_id: str
+    new: NewOrder
+    reservations: list[Reservation]
+    quote: Totals | Ending
+
+
+class ReactiveLane:
+    """Handlers of the lane `reactive`. Cancelling one cancels its pipeline and waits for the clean-up."""
+
+    def __init__(self, database: AsyncDatabase, http: httpx.AsyncClient, shop: Shop) -> None:
+        self._database = database
+        self._http = http
+        self._shop = shop
+        self._retry = retry_rule(shop.policy)
+
+    async def place(self, new: NewOrder) -> Order:
+        """Place an order, or give the answer that its key already has."""
+        order_id = new_id("ord")
+        opening = statements.opening(new, order_id, instance=self._shop.instance)
+        return await self._one(statements.OPEN_ORDER, opening).flat_map(
+            lambda row: (
+                self._first_answer(new, poll_delays_s(self._shop.policy))
+                if row is None
+                else self._price_and_reserve(order_id, new).flat_map(self._pay)
+            )
+        )
+
+    async def find_order(self, order_id: str) -> Order | None:
+        """The stored order, or None."""
+        row = await self._one(statements.FIND_ORDER, {"id": order_id})
+        return None if row is None else statements.order_of(row)
+
+    async def find_product(self, sku: str) -> Product | None:
+        """Price and stock, or None."""
+        row = await self._one(statements.FIND_PRODUCT, {"sku": sku})
+        return None if row is None else statements.product_of(row)
+
+    def _price_and_reserve(self, order_id: str, new: NewOrder) -> Mono[Quoted]:
+        reserved = (
+            Flux.from_iterable(new.lines)
+            .index()
+            .flat_map(
+                lambda numbered: self._reserve(order_id, *numbered),
+                concurrency=self._shop.policy.line_concurrency,
+            )
+            .collect_list()
+        )
+        return reserved.zip_with(self._discount_bp(new.customer)).map(
+            lambda both: Quoted(order_id, new, both[0], quote(*both))
+        )
+
+    def _reserve(self, order_id: str, index: int, line: Line) -> Mono[Reservation]:
+        reserving = statements.reserving(order_id, index, line)
+        return self._one(statements.RESERVE, reserving).map(
+            lambda row: statements.reservation_of(index, line, row)
+        )
+
+    def _discount_bp(self, customer: int) -> Mono[int | None]:
+        found = self._one(statements.FIND_DISCOUNT, {"customer": customer})
+        return found.map(lambda row: None if row is None else row[0])
+
+    def _pay(self, quoted: Quoted) -> Mono[Order]:
+        totals = quoted.quote
+        if isinstance(totals, Ending):
+            return self._release(quoted.order_id, totals)
+        return self._authorise(quoted, totals).flat_map(
+            lambda payment: self._close(quoted, totals, payment)
+        )
+
+    def _close(self, quoted: Quoted, totals: Totals, payment: Payment | None) -> Mono[Order]:
+        """Store what the payment's verdict makes of the order; None is no verdict."""
+        if payment is None:
+            return self._void(quoted.order_id).flat_map(
+                lambda voided: self._release(quoted.order_id, UNPAID, void_due=not voided)
+            )
+        if not payment.approved:
+            return self._release(quoted.order_id, DECLINED)
+        completing = statements.completing(
+            quoted.order_id, quoted.reservations, totals=totals, payment=payment
+        )
+        return self._one(statements.COMPLETE, completing).map(statements.settled)
+
+    def _authorise(self, quoted: Quoted, totals: Totals) -> Mono[Payment | None]:
+        """The adapter's verdict, or None when all attempts ended without one."""
+        token = quoted.new.payment_token
+        call = authorisation(self._shop, quoted.order_id, token=token, totals=totals)
+        return (
+            self._post(call.url, headers=call.headers, document=call.document)
+            .on_error_map(_transient, only=UNANSWERED)
+            .map(_verdict)
+            .retry_when(self._retry)
+            .on_error_return(None, only=PaymentUnknownError)
+        )
+
+    def _void(self, order_id: str) -> Mono[bool]:
+        """Whether the payment is now certainly void; if not, reconciliation goes on trying."""
+        return (
+            self._post(void_url(self._shop, order_id))
+            .map(lambda reply: reply.status_code == 200)
+            .on_error_return(False, only=UNANSWERED)
+        )
+
+    def _post(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        document: Mapping[str, str | int] | None = None,
+    ) -> Mono[httpx.Response]:
+        async def exchange() -> httpx.Response:
+            return await self._http.post(url, headers=headers, json=document, timeout=None)
+
+        asked: Mono[httpx.Response] = Mono.from_callable(exchange)
+        return asked.timeout(self._shop.policy.payment_timeout_s)
+
+    def _release(self, order_id: str, ending: Ending, *, void_due: bool = False) -> Mono[Order]:
+        releasing = statements.releasing(order_id, ending, void_due=void_due)
+        return self._one(statements.RELEASE, releasing).map(statements.settled)
+
+    def _first_answer(self, new: NewOrder, delays_s: Iterator[float]) -> Mono[Order]:
+        """The order that holds the key, once it is no longer pending or patience ends."""
+        return (
+            self._one(statements.FIND_BY_KEY, {"key": new.idempotency_key})
+            .map(statements.settled)
+            .flat_map(lambda order: self._patient(order, new, delays_s))
+        )
+
+    def _patient(self, order: Order, new: NewOrder, delays_s: Iterator[float]) -> Mono[Order]:
+        delay_s = next(delays_s, None)
+        if order.status is not Status.PENDING or delay_s is None:
+            return Mono.just(order)
+        return Mono.delay(delay_s).flat_map(lambda _: self._first_answer(new, delays_s))
+
+    def _one(self, statement: str, values: statements.Parameters) -> Mono[statements.Row | None]:
+        return Mono.from_callable(lambda: self._database.fetch_one(statement, values))
+
+
+def retry_rule(policy: Policy) -> Retry:
+    """The same waits as `payments.backoff_s`, as the rule that `retry_when` obeys."""
+    rule = Retry.backoff(
+        policy.retries,
+        policy.backoff_min_s,
+        max_backoff_s=policy.backoff_max_s,
+        jitter=policy.jitter_share,
+    )
+    return rule.with_filter(lambda error: isinstance(error, TransientPaymentError)).with_exhausted(
+        lambda signal: exhausted(policy, signal.failure)
+    )
+
+
+def _verdict(reply: httpx.Response) -> Payment | None:
+    return read_payment(reply.status_code, reply.content)
+
+
+def _transient(error: Exception) -> Exception:
+    return TransientPaymentError(f"no answer from the payment adapter: {error!r}")
