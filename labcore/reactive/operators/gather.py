@@ -6,7 +6,7 @@ from typing import Any
 
 from labcore.reactive.core import IDLE, MISSING, Down, Feed, Source
 from labcore.reactive.operators.flatten import FlatMap, Inner
-from labcore.reactive.spec import UNBOUNDED, Subscription, add_demand, low_tide
+from labcore.reactive.spec import TURN, UNBOUNDED, Subscription, add_demand, low_tide
 
 
 class Lane:
@@ -111,6 +111,7 @@ class Zip:
         """Deliver the rows that are full."""
         self.busy = True
         combine = self.combine
+        sent = 0
         while self.live and self.demand and self.ready == self.width:
             row = tuple([queue.popleft() for queue in self.queues])
             self.ready = self.width - self.queues.count(_EMPTY)
@@ -122,6 +123,10 @@ class Zip:
             if self.down.offer(made) and self.demand < UNBOUNDED:
                 self.demand -= 1
             self.replenish()
+            sent += 1
+            if sent == TURN:  # endless sources refill the lanes at once: the loop needs its turn
+                self.down.scope.soon(self.drain)
+                return
         self.busy = False
         self.check()
 

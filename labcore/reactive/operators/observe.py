@@ -8,7 +8,7 @@ from labcore.reactive import (
     publishers as lib,
 )  # a cycle on purpose: operators make what they extend
 from labcore.reactive.context import Context
-from labcore.reactive.core import Down, Feed, Link, Source
+from labcore.reactive.core import Down, Feed, Link, Source, reject
 from labcore.reactive.errors import blame
 from labcore.reactive.operators.create import as_source, deferred
 from labcore.reactive.operators.elements import fused, mapping
@@ -155,7 +155,11 @@ def resourceful(
     """A stream over a resource that is released whatever happens."""
 
     def feed(down: Down[Any]) -> None:
-        resource = acquire()
+        try:
+            resource = acquire()
+        except Exception as error:  # noqa: BLE001 - without a resource the stream is the failure
+            reject(down, blame(error, "using", acquire))
+            return
         held = True
 
         def give_back() -> None:
@@ -205,7 +209,7 @@ def resourceful(
             return
         source.feed(down.above(start=start, fail=fail, complete=complete))
 
-    return deferred(lambda _: Source(feed))
+    return feed
 
 
 class SharedObserve(Source[T]):
@@ -348,10 +352,17 @@ class SharedObserve(Source[T]):
         """
 
         def feed(down: Down[Any]) -> None:
-            context = entries(down.context) if callable(entries) else down.context.put_all(entries)
+            if callable(entries):
+                try:
+                    context = entries(down.context)
+                except Exception as error:  # noqa: BLE001 - the function's error is the signal
+                    reject(down, blame(error, "context_write", entries))
+                    return
+            else:
+                context = down.context.put_all(entries)
             self.feed(Down(down.start, down.offer, down.fail, down.complete, down.scope, context))
 
-        return self.like(deferred(lambda _: Source(feed)))
+        return self.like(feed)
 
 
 class FluxObserve(SharedObserve[T]):
