@@ -5,10 +5,11 @@ effect at that very element, and a verified stream costs no task switch per elem
 time (a pause, an awaitable task) is handed to the ground or to the driver.
 """
 
+import inspect
 import threading
 from asyncio import Event
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from labcore.reactive.spec import UNBOUNDED, Subscription, add_demand
@@ -73,7 +74,7 @@ class Player:
             Errand: self._give_errand,
             Record: self._record,
         }
-        self._errand: Awaitable[Any] | None = None
+        self._errand: Callable[[], Any] | None = None
 
     # The subscriber.
 
@@ -256,9 +257,11 @@ class Player:
             self._bell.set()
         raise _Waits
 
-    async def _run(self, errand: Awaitable[Any]) -> None:
+    async def _run(self, errand: Callable[[], Any]) -> None:
         try:
-            await errand
+            result = errand()
+            if inspect.isawaitable(result):
+                await result
         except Exception as exc:  # noqa: BLE001 - a user's task failed: that is the finding
             self._fail("the task to succeed", show(exc), cause=exc)
         self._rest()

@@ -104,7 +104,10 @@ class Script(Generic[T]):
         return self._then(f"then_request({n})", partial(steps.request, _demand(n, least=1)))
 
     def then(self, task: Callable[[], Any]) -> "Script[T]":
-        """Call the task; what it returns is awaited if it can be, signals waiting meanwhile."""
+        """Call the task outside every handler; what it returns is awaited if it can be.
+
+        Signals that come meanwhile wait for the next step.
+        """
         return self._then(f"then({name_of(task)})", partial(steps.task, task))
 
     def then_await(self, seconds: float = 0.0) -> "Script[T]":

@@ -5,8 +5,7 @@ it raises `Mismatch` when the answer is wrong. Steps know nothing of loops, publ
 that the player (`player.py`) can run them inside `on_next`, without a task switch per element.
 """
 
-import inspect
-from collections.abc import Awaitable, Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -55,9 +54,9 @@ class Quiet:
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """Await this before going on; signals wait meanwhile."""
+    """Call this outside every handler, await its result if it can be; signals wait meanwhile."""
 
-    work: Awaitable[Any]
+    work: Callable[[], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +170,7 @@ def cancel() -> Playing:
 
 def task(work: Callable[[], Any]) -> Playing:
     """A call between two signals; what it returns is awaited when it can be."""
-    result = work()
-    if inspect.isawaitable(result):
-        yield Errand(result)
+    yield Errand(work)
 
 
 def pause(seconds: float) -> Playing:

@@ -202,6 +202,17 @@ class VirtualTime:
         """
         return run_on(VirtualTimeLoop, main, timeout_s=timeout_s)
 
+    @staticmethod
+    async def sleep(seconds: float) -> None:
+        """Let virtual time pass, and never real time.
+
+        Raises:
+            UsageError: On a loop that is not virtual.
+        """
+        if not isinstance(asyncio.get_running_loop(), VirtualTimeLoop):
+            raise UsageError(f"sleep({seconds:g}) would take real time: this loop is not virtual")
+        await anyio.sleep(seconds)
+
 
 def run_on(
     loop_factory: Callable[[], RestLoop],

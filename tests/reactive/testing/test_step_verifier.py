@@ -210,7 +210,7 @@ def test_tasks_run_between_signals_and_are_awaited():
     publisher: TestPublisher[int] = TestPublisher.create()
 
     async def send() -> None:
-        await anyio.sleep(10)
+        await VirtualTime.sleep(10)
         publisher.emit(1)
 
     script = StepVerifier.with_virtual_time(publisher.flux).then(send).expect_next(1)

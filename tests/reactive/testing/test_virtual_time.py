@@ -18,7 +18,7 @@ def test_an_hour_of_ticks_passes_on_the_virtual_clock_alone():
     async def main() -> tuple[int, float]:
         ticks = 0
         while anyio.current_time() < 3600:
-            await anyio.sleep(1)
+            await VirtualTime.sleep(1)
             ticks += 1
         return ticks, anyio.current_time()
 
@@ -28,7 +28,7 @@ def test_an_hour_of_ticks_passes_on_the_virtual_clock_alone():
 def test_deadlines_of_cancel_scopes_follow_the_virtual_clock():
     async def main() -> float:
         with anyio.move_on_after(60):
-            await anyio.sleep(math.inf)
+            await VirtualTime.sleep(math.inf)
         return anyio.current_time()
 
     assert VirtualTime.run(main) == 60.0
@@ -41,7 +41,7 @@ def test_timers_of_one_moment_fire_together_in_spite_of_rounding():
         loop = asyncio.get_running_loop()
         for when_s in (0.3, 0.1 + 0.2):
             loop.call_at(when_s, lambda: seen.append(loop.time()))
-        await anyio.sleep(0.3)
+        await VirtualTime.sleep(0.3)
 
     VirtualTime.run(main)
     assert len(seen) == 2
@@ -98,7 +98,7 @@ def test_an_executor_holds_the_clock_still():
 
 async def test_it_runs_from_inside_a_running_loop():
     async def main() -> float:
-        await anyio.sleep(5)
+        await VirtualTime.sleep(5)
         return anyio.current_time()
 
     assert VirtualTime.run(main) == 5.0
@@ -107,3 +107,8 @@ async def test_it_runs_from_inside_a_running_loop():
 def test_a_run_without_time_is_refused():
     with pytest.raises(UsageError, match="timeout_s is 0"):
         VirtualTime.run(anyio.lowlevel.checkpoint, timeout_s=0)
+
+
+async def test_virtual_sleep_refuses_to_take_real_time():
+    with pytest.raises(UsageError, match=r"sleep\(1\) would take real time"):
+        await VirtualTime.sleep(1)
