@@ -9,26 +9,43 @@ from labcore.reactive.errors import (
     StreamTimeoutError,
 )
 from labcore.reactive.publishers import Flux, Mono
+from labcore.reactive.record import Mark, MarkKind, Recording
 from labcore.reactive.retry import Retry, RetrySignal
 from labcore.reactive.scope import Hooks, Scheduler, Scope
-from labcore.reactive.spec import UNBOUNDED, Publisher, SignalType, Subscriber, Subscription
+from labcore.reactive.sinks import EmitResult, ManySink, OneSink, Sinks
+from labcore.reactive.spec import (
+    UNBOUNDED,
+    Overflow,
+    Publisher,
+    SignalType,
+    Subscriber,
+    Subscription,
+)
 
 __all__ = [
     "UNBOUNDED",
     "BackpressureError",
     "Context",
     "DisconnectedError",
+    "EmitResult",
     "EmptyStreamError",
     "Flux",
     "Hooks",
+    "ManySink",
+    "Mark",
+    "MarkKind",
     "Mono",
+    "OneSink",
+    "Overflow",
     "Publisher",
+    "Recording",
     "Retry",
     "RetryExhaustedError",
     "RetrySignal",
     "Scheduler",
     "Scope",
     "SignalType",
+    "Sinks",
     "StreamTimeoutError",
     "Subscriber",
     "Subscription",

@@ -7,12 +7,14 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, G
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
-from labcore.reactive.core import MISSING
 from labcore.reactive.doors import block, last_value, streaming
+from labcore.reactive.operators.backpressure import FluxBackpressure
+from labcore.reactive.operators.batch import FluxBatch
 from labcore.reactive.operators.combine import FluxCombine, MonoCombine
 from labcore.reactive.operators.create import FluxCreation, MonoCreation
 from labcore.reactive.operators.errors import SharedErrors
 from labcore.reactive.operators.observe import FluxObserve, MonoObserve
+from labcore.reactive.operators.share import FluxShare, MonoShare
 from labcore.reactive.operators.time import FluxTime, MonoTime
 from labcore.reactive.operators.transform import FluxTransform, MonoTransform
 from labcore.reactive.spec import SMALL_BUFFER
@@ -24,6 +26,7 @@ class Mono(
     MonoTransform[T],
     MonoCombine[T],
     MonoTime[T],
+    MonoShare[T],
     SharedErrors[T],
     MonoObserve[T],
     MonoCreation[T],
@@ -56,6 +59,9 @@ class Flux(
     FluxTransform[T],
     FluxCombine[T],
     FluxTime[T],
+    FluxBatch[T],
+    FluxBackpressure[T],
+    FluxShare[T],
     SharedErrors[T],
     FluxObserve[T],
     FluxCreation[T],
@@ -148,6 +154,3 @@ class _Iterator(AsyncIterator[T]):
                 await opening.__aexit__(None, None, None)
             else:
                 await opening.__aexit__(type(error), error, None)
-
-
-__all__ = ["MISSING", "Flux", "Mono"]

@@ -185,6 +185,11 @@ class Scope:
         scope._detached = True
         return scope
 
+    @property
+    def hosted(self) -> bool:
+        """Whether a detached scope has a host task now."""
+        return self._host is not None
+
     async def finished(self) -> None:
         """Wait for the host task of a detached scope, whatever cancels the caller meanwhile."""
         if self._host is not None:

@@ -29,6 +29,18 @@ class SignalType(Enum):
     CANCEL = "cancel"
 
 
+class Overflow(Enum):
+    """What to do with a value that nobody has asked for and no room is left for.
+
+    Reactor: BufferOverflowStrategy, and FluxSink.OverflowStrategy for `create`.
+    """
+
+    BUFFER = "buffer"
+    ERROR = "error"
+    DROP_LATEST = "drop_latest"
+    DROP_OLDEST = "drop_oldest"
+
+
 class Subscription(Protocol):
     """What a subscriber holds: the right to ask for elements, or to stop."""
 

@@ -242,10 +242,9 @@ def ticking(first_s: float, period_s: float) -> Feed:
                 cancel()
                 down.fail(_overflow(tick, period_s))
                 return
-            demand -= 1
             tick += 1
             due_s += period_s
-            down.offer(tick - 1)
+            demand -= down.offer(tick - 1)
             arm()
 
         def arm() -> None:

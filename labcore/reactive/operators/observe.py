@@ -12,6 +12,7 @@ from labcore.reactive.core import Down, Feed, Link, Source, reject
 from labcore.reactive.errors import blame
 from labcore.reactive.operators.create import as_source, deferred
 from labcore.reactive.operators.elements import fused, mapping
+from labcore.reactive.record import Recording, recorded
 from labcore.reactive.scope import Scope
 from labcore.reactive.spec import Publisher, SignalType, Subscription
 
@@ -231,6 +232,23 @@ class SharedObserve(Source[T]):
         Reactor: Flux.doOnNext, Mono.doOnNext
         """
         return self.like(tapping(self, action), fusion=fused(self, tap_stage(action)))
+
+    def record(self, recording: Recording) -> Self:
+        """Marks every signal and request that passes here, with its time, in the recording.
+
+            request(2) --1--2--|
+              record(r)      r.marks: subscribe, request 2, next 1, next 2, complete
+            --1--2--|
+
+        >>> recording = Recording()
+        >>> Flux.just(7).record(recording).collect_list().block()
+        [7]
+        >>> [mark.kind.value for mark in recording.marks]
+        ['subscribe', 'request', 'next', 'complete']
+
+        Reactor: Flux.log comes nearest
+        """
+        return self.like(recorded(self, recording))
 
     def do_on_error(self, action: Callable[[Exception], object]) -> Self:
         """`action(error)` before a failure is passed on.
