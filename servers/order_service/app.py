@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from labcore.kernel import LabError
-from labcore.lanes.contract import Service, ServiceSetting
+from labcore.lanes import Service, ServiceSetting
 from servers.order_service import contract
 from servers.order_service.domain import NewOrder, Order
 from servers.order_service.wiring import OpenLane, open_lane, shop_of

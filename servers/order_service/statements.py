@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 
 from labcore.kernel import EnvironmentFault, PeerError
-from labcore.lanes.contract import Values
+from labcore.lanes import Values
 from servers.order_service.domain import (
     Ending,
     Line,

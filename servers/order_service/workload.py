@@ -11,7 +11,7 @@ import random
 from collections.abc import Sequence
 from functools import cache
 
-from labcore.lanes.contract import Request, Values
+from labcore.lanes import Request, Values
 from servers.order_service.contract import ANSWERED, KEY_HEADER, OUTCOMES
 from servers.order_service.history import Purchase, catalogue, purchases
 

@@ -25,7 +25,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from labcore.kernel import UsageError, new_id
-from labcore.lanes.contract import Service, ServiceSetting
+from labcore.lanes import Service, ServiceSetting
 from servers.payment_adapter_service.acquirer import Settings, changed, fate, in_outage
 
 MOST_BODY_BYTES = 16 * 1024
