@@ -35,8 +35,8 @@ def main() -> NoReturn:
     try:
         code = app(standalone_mode=False)
     except typer.TyperException as exc:
-        exc.show()
-        sys.exit(getattr(exc, "exit_code", 2))
+        _show_usage(exc)
+        sys.exit(2)
     except LabError as exc:
         sys.stderr.write(f"labcore: {exc}\n")
         sys.exit(exc.exit_code)
@@ -44,6 +44,14 @@ def main() -> NoReturn:
         sys.stderr.write("labcore: interrupted\n")
         sys.exit(130)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _show_usage(error: typer.TyperException) -> None:
+    show = getattr(error, "show", None)  # typer keeps the class that has it private
+    if show is None:
+        sys.stderr.write(f"labcore: {error}\n")
+    else:
+        show()
 
 
 def _as_interrupt(_number: int, _frame: FrameType | None) -> None:

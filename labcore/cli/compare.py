@@ -89,10 +89,9 @@ class _progress:  # noqa: N801 - reads as a verb where it is used
         if kind == "run_started":
             self._bar.update(
                 self._task,
-                description=f"block {payload['block']}: {payload['arm']}",
-                total=payload.get("planned"),
+                description=f"block {payload['block'] + 1}, {payload['arm']}",
+                total=payload["planned"],
+                completed=payload["settled"],
             )
-        elif kind == "run_finished":
-            self._bar.advance(self._task)
         elif kind in {"waiting", "notice"}:
-            self._bar.console.print(payload["message"])
+            self._bar.console.print(payload["message"], highlight=False)

@@ -63,7 +63,7 @@ def compare(
         quick=quick,
         parameters=parameters,
         seed=seed,
-        out=out,
+        out=None if out is None else Path(out),
         on_event=on_event,
         cancelled=cancelled,
     )

@@ -1,7 +1,8 @@
 """Floor 4: load, samples, pairs, statistics, verdicts. Knows no picture."""
 
+from labcore.measure.connections import Limits
 from labcore.measure.driver import drive
-from labcore.measure.experiment import Comparison, compare, compare_async
+from labcore.measure.experiment import Comparison, compare, compare_async, look, look_async
 from labcore.measure.judgement import RULES, Finding, Rule, findings
 from labcore.measure.plan import LoadPlan, LoadResult, Progress, Users
 from labcore.measure.record import (
@@ -25,6 +26,7 @@ __all__ = [
     "Comparison",
     "Design",
     "Finding",
+    "Limits",
     "LoadPlan",
     "LoadResult",
     "Metric",
@@ -38,5 +40,7 @@ __all__ = [
     "compare_async",
     "drive",
     "findings",
+    "look",
+    "look_async",
     "verdicts",
 ]

@@ -104,8 +104,24 @@ def python_call(design: Design, lanes: Sequence[str] | None, *, control: bool, r
         "control": control,
         "repeats": repeats,
     }
+    return _python("compare", design.scenario, arguments)
+
+
+def look_call(design: Design, lanes: Sequence[str]) -> str:
+    """The line that looks at the same lanes again."""
+    arguments = {
+        "lanes": list(lanes),
+        "rate": design.rate_per_s,
+        "duration_s": design.duration_s,
+        "parameters": dict(design.parameters),
+        "seed": design.seed,
+    }
+    return _python("look", design.scenario, arguments)
+
+
+def _python(verb: str, scenario: str, arguments: Mapping[str, object]) -> str:
     given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
-    call = f"from labcore.measure import compare; compare({design.scenario!r}, {given})"
+    call = f"from labcore.measure import {verb}; {verb}({scenario!r}, {given})"
     return shlex.join(["python", "-c", call])
 
 
@@ -122,9 +138,11 @@ def _not_negative(name: str, value: float) -> float:
 
 
 def _enough(pairs: int) -> int:
-    least = statistics.least_pairs()
-    if pairs < least:
-        raise UsageError(f"pairs={pairs!r} is too few; an interval of 95 % needs at least {least}")
+    if pairs < 1:
+        raise UsageError(
+            f"pairs={pairs!r} is out of range; give 1 or more, and at least "
+            f"{statistics.least_pairs()} for an interval of 95 %"
+        )
     return int(pairs)
 
 

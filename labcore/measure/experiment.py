@@ -8,7 +8,7 @@ never averaged in. However an experiment ends, what was measured is kept and can
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -22,13 +22,22 @@ from labcore import lanes as lane_room
 from labcore.kernel import InterruptedRunError, PeerError, UsageError, new_run_id, runs_dir
 from labcore.lanes import ForeignLane, Scenario, Stage, Value
 from labcore.measure.blocks import Slot, block_seeds, blocks
-from labcore.measure.design import RATE_PER_S, LaneChoice, choose, command, draw_up, python_call
+from labcore.measure.design import (
+    RATE_PER_S,
+    LaneChoice,
+    choose,
+    command,
+    draw_up,
+    look_call,
+    python_call,
+)
 from labcore.measure.environment import fingerprint, usable_cores
 from labcore.measure.lock import machine_lock
 from labcore.measure.placement import Placement, kept_to
-from labcore.measure.record import CONTROL, RunRow
+from labcore.measure.record import CONTROL, Design, RunRow
 from labcore.measure.recording import Recording, check_vacant
 from labcore.measure.run import Events, OnEvent, Runner
+from labcore.measure.statistics import least_pairs
 from labcore.measure.verdict import Verdict, verdicts
 
 REPEATS: Final = 2  # of a void run, beside the first attempt
@@ -74,7 +83,7 @@ def compare(
         rate: offered load in requests per second, Poisson arrivals.
         duration_s: measured seconds of a run; default 10, quick 4.
         warmup_s: seconds of the same load before, not recorded; default 2, quick 1.
-        pairs: pairs a lane; default 20, quick 6, which is the least at 95 %.
+        pairs: pairs a lane; default 20, quick 6, below which nothing can be decided.
         quick: short runs and few pairs.
         parameters: the scenario's knobs.
         seed: everything random is drawn from it; default a fresh one, recorded.
@@ -110,38 +119,71 @@ def compare(
         raise UsageError(f"repeats={repeats!r} is out of range; give 0 or more attempts")
     if not design.arms and not control:
         raise UsageError(f"nothing to compare {design.baseline!r} with; name another lane")
-    folder = out or runs_dir() / new_run_id(card.name)
-    check_vacant(folder)
-    events = Events(on_event)
-    stop = cancelled or Event()
-    unspoken = {"warmup_s": warmup_s, "control": control, "repeats": repeats}
-    usual = {"warmup_s": None, "control": True, "repeats": REPEATS}
-    if unspoken == usual:
-        line = command(design, lanes, quick=quick)
-    else:
-        line = python_call(design, lanes, control=control, repeats=repeats)
-    with machine_lock(
-        f"compare {card.name}",
-        on_wait=lambda message: events.emit("waiting", {"message": message}),
-        cancelled=stop,
-    ):
-        recording = Recording.create(
-            folder,
-            design,
-            fingerprint(),
-            command=line,
-            seeds={"blocks": block_seeds(pairs=design.pairs, seed=design.seed)},
+    sayable = warmup_s is None and control and repeats == REPEATS
+    line = (
+        command(design, lanes, quick=quick)
+        if sayable
+        else python_call(design, lanes, control=control, repeats=repeats)
+    )
+    return _experiment(
+        card,
+        design,
+        chosen,
+        line=line,
+        out=out,
+        control=control,
+        repeats=repeats,
+        on_event=on_event,
+        cancelled=cancelled,
+    )
+
+
+def look(
+    scenario: str,
+    *,
+    lanes: Sequence[str] | None = None,
+    rate: float = RATE_PER_S,
+    duration_s: float | None = None,
+    parameters: Mapping[str, Value] | None = None,
+    seed: int | None = None,
+    out: Path | None = None,
+    on_event: OnEvent | None = None,
+    cancelled: Event | None = None,
+) -> Comparison:
+    """One run of each lane under one schedule: a look, recorded like any run, deciding nothing.
+
+    A void run is kept and not repeated. Arguments, events and errors are those of `compare`; the
+    first lane stands as the baseline of the record.
+    """
+    card = lane_room.scenario(scenario)
+    names = [lane.name for lane in card.lanes] if lanes is None else list(lanes)
+    if not names:
+        raise UsageError(
+            f"no lane to look at; {card.name} has {', '.join(choose(card, None, None))}"
         )
-        _conduct(
-            card,
-            recording,
-            chosen,
-            control=control,
-            repeats=repeats,
-            events=events,
-            cancelled=stop,
-        )
-    return Comparison(recording)
+    first = lane_room.parse_lane(names[0])
+    chosen = choose(card, names, first if isinstance(first, str) else first.name)
+    design = draw_up(
+        card,
+        chosen,
+        rate=rate,
+        duration_s=duration_s,
+        pairs=1,
+        quick=True,
+        parameters=parameters,
+        seed=seed,
+    )
+    return _experiment(
+        card,
+        design,
+        chosen,
+        line=look_call(design, names),
+        out=out,
+        control=False,
+        repeats=0,
+        on_event=on_event,
+        cancelled=cancelled,
+    )
 
 
 async def compare_async(
@@ -152,8 +194,20 @@ async def compare_async(
     Cancelling the task cancels the experiment, waits for its orderly stop and keeps what was
     measured; the recording is then below the directory given as `out`, or below `runs/`.
     """
-    stop = cancelled or Event()
-    work = partial(compare, scenario, cancelled=stop, **options)
+    return await _beside_the_loop(compare, scenario, cancelled or Event(), options)
+
+
+async def look_async(
+    scenario: str, *, cancelled: Event | None = None, **options: Any
+) -> Comparison:
+    """`look` for a running event loop, cancelled as `compare_async` is."""
+    return await _beside_the_loop(look, scenario, cancelled or Event(), options)
+
+
+async def _beside_the_loop(
+    measure: Callable[..., Comparison], scenario: str, stop: Event, options: Mapping[str, Any]
+) -> Comparison:
+    work = partial(measure, scenario, cancelled=stop, **options)
     running = asyncio.get_running_loop().run_in_executor(None, work)
     try:
         return await asyncio.shield(running)
@@ -167,6 +221,44 @@ async def compare_async(
                     await asyncio.wait([running])
         running.exception()  # the interruption it ended with is what was asked for
         raise
+
+
+def _experiment(
+    card: Scenario,
+    design: Design,
+    chosen: Mapping[str, LaneChoice],
+    *,
+    line: str,
+    out: Path | None,
+    control: bool,
+    repeats: int,
+    on_event: OnEvent | None,
+    cancelled: Event | None,
+) -> Comparison:
+    """Measure by the design in a new recording, alone on this machine."""
+    folder = out or runs_dir() / new_run_id(card.name)
+    check_vacant(folder)
+    events = Events(on_event)
+    stop = cancelled or Event()
+    with machine_lock(
+        f"compare {card.name}",
+        on_wait=lambda message: events.emit("waiting", {"message": message}),
+        cancelled=stop,
+    ):
+        recording = Recording.create(
+            folder,
+            design,
+            fingerprint(),
+            command=line,
+            seeds={"blocks": block_seeds(pairs=design.pairs, seed=design.seed)},
+        )
+        if design.pairs < least_pairs(design.confidence):
+            few = f"{design.pairs} of {least_pairs(design.confidence)} pairs: a look, no verdict"
+            events.emit("notice", {"message": few})
+        _conduct(
+            card, recording, chosen, control=control, repeats=repeats, events=events, cancelled=stop
+        )
+    return Comparison(recording)
 
 
 def _conduct(

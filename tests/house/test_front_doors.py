@@ -1,4 +1,4 @@
-"""A room's `__all__` is sorted and true; nobody reaches past a front door."""
+"""A room's `__all__` is true; nobody reaches past a front door."""
 
 import ast
 import importlib
@@ -16,14 +16,20 @@ ROOMS = sorted(
     f"labcore.{module.name}" for module in pkgutil.iter_modules(labcore.__path__) if module.ispkg
 )
 # What other rooms may import by file: data that every floor above passes around.
-OPEN_FILES = {"labcore.lanes.contract", "labcore.reactive.testing", "labcore.reactive.tck"}
+OPEN_FILES = {
+    "labcore.lanes.contract",
+    "labcore.reactive.testing",
+    "labcore.reactive.tck",
+    "labcore.show.widgets",  # kept apart, so that the command line does not load ipywidgets
+}
 
 
 @pytest.mark.parametrize("room", ["labcore", *ROOMS])
-def test_all_is_sorted_and_every_name_is_there(room: str):
+def test_every_name_of_the_front_door_is_there_once(room: str):
+    """Their order is ruff's to check."""
     module = importlib.import_module(room)
     names = list(getattr(module, "__all__", []))
-    assert names == sorted(names)
+    assert names
     assert len(names) == len(set(names))
     missing = [name for name in names if not hasattr(module, name)]
     assert missing == []

@@ -36,7 +36,7 @@ SERVICE = """
         inside = set()
         async def answer(request):
             inside.add(request)
-            await asyncio.sleep(WAIT_S[setting.lane] * setting.parameters["factor"])
+            await asyncio.sleep(WAIT_S[setting.lane] * setting.parameters["factor"])  # simulated work
             inside.discard(request)
             return PlainTextResponse("done")
         async def healthy(_):
