@@ -250,9 +250,10 @@ class Player:
 
     def _give_errand(self, need: Errand) -> None:
         if self._rested:
-            self._rested = False
+            self._pausing = self._rested = False
             return
-        if self._errand is None:
+        if not self._pausing:
+            self._pausing = True
             self._errand = need.work
             self._bell.set()
         raise _Waits

@@ -217,6 +217,12 @@ def test_tasks_run_between_signals_and_are_awaited():
     assert script.verify_complete() == 10.0
 
 
+def test_a_task_runs_once_whatever_it_sends():
+    publisher: TestPublisher[int] = TestPublisher.create()
+    script = StepVerifier.create(publisher).then(lambda: publisher.next(1, 2)).expect_next(1, 2)
+    script.then(lambda: publisher.emit(3)).expect_next(3).verify_complete()
+
+
 def test_a_failing_task_fails_the_script():
     def explode() -> None:
         raise KeyError("planted")
