@@ -18,7 +18,7 @@ RATE_PER_S: Final = 150.0
 PAIRS: Final = 20
 QUICK_PAIRS: Final = 6
 DURATION_S: Final = 10.0
-QUICK_DURATION_S: Final = 4.0
+QUICK_DURATION_S: Final = 3.0
 WARMUP_S: Final = 2.0
 QUICK_WARMUP_S: Final = 1.0
 

@@ -41,6 +41,7 @@ from labcore.measure.statistics import least_pairs
 from labcore.measure.verdict import Verdict, verdicts
 
 REPEATS: Final = 2  # of a void run, beside the first attempt
+SPARE_SHARE: Final = 0.25  # of the planned runs: where more are void, repeating only takes longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def compare(
             all of the scenario. The baseline is measured whether it is among them or not.
         baseline: name of the lane that the others are compared with; default the scenario's.
         rate: offered load in requests per second, Poisson arrivals.
-        duration_s: measured seconds of a run; default 10, quick 4.
+        duration_s: measured seconds of a run; default 10, quick 3.
         warmup_s: seconds of the same load before, not recorded; default 2, quick 1.
         pairs: pairs a lane; default 20, quick 6, below which nothing can be decided.
         quick: short runs and few pairs.
@@ -89,7 +90,8 @@ def compare(
         seed: everything random is drawn from it; default a fresh one, recorded.
         out: new or empty directory of the recording; default one below `runs/`.
         control: measure the baseline against itself as well.
-        repeats: further attempts at a run that came out void; what stays void is kept as such.
+        repeats: further attempts at a run that came out void, within a quarter of the planned runs
+            in all; what stays void is kept as such.
         on_event: called with a kind and a payload, one call at a time but on changing threads, some
             twenty times a second while a run lasts. Kinds: `waiting` and `notice` (with `message`),
             `experiment_started`, `block_started`, `run_started`, `sample`, `progress`,
@@ -305,6 +307,7 @@ class _Schedule:
         self._design = runner.design
         self._arms = tuple(runner.lanes)
         self._planned = len(self._arms) * runner.design.pairs
+        self._spare = int(SPARE_SHARE * self._planned)
         self._made = 0
         self._settled = 0
         self._began_s = time.monotonic()
@@ -324,10 +327,10 @@ class _Schedule:
 
     def _settle(self, slot: Slot) -> None:
         """Measure one arm until a run is valid or patience ends."""
-        for attempt in range(1, self._repeats + 2):
-            row = self._attempt(slot, attempt)
-            if not row.void:
-                break
+        attempt = 1
+        while self._attempt(slot, attempt).void and attempt <= self._repeats and self._spare:
+            attempt += 1
+            self._spare -= 1
         self._settled += 1
 
     def _attempt(self, slot: Slot, attempt: int) -> RunRow:

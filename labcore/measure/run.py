@@ -20,7 +20,7 @@ from labcore.measure import probe
 from labcore.measure.blocks import Slot
 from labcore.measure.design import LaneChoice
 from labcore.measure.driver import drive
-from labcore.measure.placement import Placement
+from labcore.measure.placement import Placement, woken_first
 from labcore.measure.plan import LoadPlan, LoadResult, Progress
 from labcore.measure.record import Design, RunRow
 from labcore.measure.recording import Recording
@@ -103,7 +103,8 @@ class Runner:
             pid = None if deployment.server is None else deployment.server.pid
             unquiet_ms = self._wait_quiet(pid)
             speed_before_ns, overflows = probe.speed_ns(core), probe.listen_overflows()
-            with probe.Watch(pid) as watch:
+            # The driver inherits its short slices from this thread.
+            with probe.Watch(pid) as watch, woken_first():
                 load = drive(
                     self._plan(deployment, slot, live.run),
                     on_progress=live.on_progress,

@@ -55,7 +55,7 @@ def test_the_usual_design_and_the_quick_one():
     chosen = choose(CARD, None, None)
     usual, quick = draw_up(CARD, chosen), draw_up(CARD, chosen, quick=True)
     assert (usual.pairs, usual.duration_s, usual.warmup_s) == (20, 10.0, 2.0)
-    assert (quick.pairs, quick.duration_s, quick.warmup_s) == (6, 4.0, 1.0)
+    assert (quick.pairs, quick.duration_s, quick.warmup_s) == (6, 3.0, 1.0)
     assert (usual.baseline, usual.arms) == ("reactive", ("threads",))
     assert usual.parameters == {"payment_ms": 20.0}
 
@@ -98,7 +98,7 @@ def test_the_command_says_everything_that_was_decided():
     words = shlex.split(line)
     assert words[:3] == ["labcore", "compare", "shop"]
     assert words[words.index("--lanes") + 1] == ",".join(lanes)
-    options = {"--baseline": "reactive", "--rate": "200", "--duration": "4", "--pairs": "6"}
+    options = {"--baseline": "reactive", "--rate": "200", "--duration": "3", "--pairs": "6"}
     for option, value in (options | {"--seed": "7", "--set": "payment_ms=20.0"}).items():
         assert words[words.index(option) + 1] == value
     assert "--quick" in words

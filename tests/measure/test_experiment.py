@@ -146,7 +146,10 @@ def test_void_runs_are_repeated_as_often_as_allowed(measured: tuple[Comparison, 
     for voids in tries:
         assert len(voids) <= 2
         assert all(voids[:-1])
-        assert len(voids) == 2 or not voids[-1]
+    spare = 18 // 4
+    assert len(runs) - 18 <= spare
+    given_up = sum(voids == [True] for voids in tries)
+    assert not given_up or len(runs) - 18 == spare
     assert (runs["why"] != "").equals(runs["void"])
 
 

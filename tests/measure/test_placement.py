@@ -1,11 +1,14 @@
 """The server's core is its own where there are two."""
 
 import os
+import platform
+import subprocess
+import sys
 import threading
 
 import pytest
 
-from labcore.measure.placement import Placement, kept_to
+from labcore.measure.placement import SHORT_SLICE_NS, Placement, kept_to, slice_ns, woken_first
 
 
 def test_one_core_is_shared():
@@ -59,3 +62,23 @@ def test_no_cores_change_nothing():
     before = os.sched_getaffinity(0)
     with kept_to(None):
         assert os.sched_getaffinity(0) == before
+
+
+TELL = "from labcore.measure.placement import slice_ns; print(slice_ns())"
+KERNEL = tuple(int(part) for part in platform.release().split(".")[:2])
+
+
+@pytest.mark.skipif(KERNEL < (6, 12), reason="the kernel gives no slices of one's own choice")
+def test_a_child_inherits_the_short_slice_and_the_parent_gives_it_up():
+    before = slice_ns()
+    with woken_first():
+        assert slice_ns() == SHORT_SLICE_NS
+        told = subprocess.run([sys.executable, "-c", TELL], capture_output=True, check=True)
+    assert int(told.stdout) == SHORT_SLICE_NS
+    assert slice_ns() == before != SHORT_SLICE_NS
+
+
+def test_being_woken_first_keeps_the_nice_value():
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    with woken_first():
+        assert os.getpriority(os.PRIO_PROCESS, 0) == before
