@@ -2,6 +2,7 @@
 # ruff: noqa: C901, PLR0915 - an operator is closures over its state: ruff adds the nested ones up
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterable, Awaitable, Callable
 from typing import Any
 
@@ -106,11 +107,20 @@ async def closed(source: object) -> None:
             await close()
 
 
-def awaiting(call: Callable[[], Awaitable[Any]]) -> Feed:
-    """The feed of one awaitable result: a task, started by the first request."""
+def awaiting_one(awaitable: Awaitable[Any]) -> Feed:
+    """The feed of one awaitable that is there already; left alone, a coroutine is closed."""
+    return awaiting(lambda: awaitable, made=awaitable)
+
+
+def awaiting(call: Callable[[], Awaitable[Any]], *, made: object = None) -> Feed:
+    """The feed of one awaitable result: a task, started by the first request.
+
+    `made` is a coroutine that exists before it is called for: cancelled earlier, it is closed.
+    """
 
     def feed(down: Down[Any]) -> None:
         live = True
+        began = False
         task: anyio.CancelScope | None = None
 
         def request(_: int) -> None:
@@ -123,9 +133,12 @@ def awaiting(call: Callable[[], Awaitable[Any]]) -> Feed:
             live = False
             if task is not None:
                 task.cancel()
+            if inspect.iscoroutine(made) and not began:
+                made.close()
 
         async def run() -> None:
-            nonlocal live
+            nonlocal live, began
+            began = True
             try:
                 value = await call()
             except Exception as error:  # noqa: BLE001 - the call's error is the signal

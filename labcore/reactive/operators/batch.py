@@ -189,7 +189,7 @@ class Grouping:
 
         def left() -> None:
             self.groups.pop(key, None)
-            self.ask(len(group.kept))
+            self.ask(group.release())
             self.close_if_left()
 
         group = Unicast(taken=self.ask, cancelled=left)
@@ -271,7 +271,11 @@ def windowing(source: Source[Any], size: int) -> Feed:
                 if not hub.live:
                     return False
                 window, count = hub.open(object(), lambda flux: flux), 0
-            window.push(value)
+            if window.live:
+                window.push(value)
+            else:  # its reader has left: the value belongs to nobody, and its place is free again
+                down.scope.discard(value)
+                hub.ask(1)
             count += 1
             if count == size:
                 full, window = window, None

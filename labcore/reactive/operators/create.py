@@ -13,7 +13,7 @@ from labcore.reactive import (
 from labcore.reactive.core import IDLE, MISSING, Down, Feed, Fusion, Link, Source, edge, reject
 from labcore.reactive.errors import BackpressureError, check_not_negative, check_positive
 from labcore.reactive.outlet import Outlet
-from labcore.reactive.pump import awaiting, pumping
+from labcore.reactive.pump import awaiting, awaiting_one, pumping
 from labcore.reactive.scope import Timer
 from labcore.reactive.spec import Publisher, Subscriber, Subscription
 
@@ -104,7 +104,7 @@ def called(call: Callable[[], object]) -> Feed:
                     down.fail(error)
                 return
             if inspect.isawaitable(value):
-                awaiting(lambda: value)(down.above(start=adopt))
+                awaiting_one(value)(down.above(start=adopt))
                 return
             if not stopped:
                 down.offer(value)
@@ -208,7 +208,7 @@ def as_source(thing: Any) -> Source[Any]:
     if isinstance(thing, Source):
         return thing
     if inspect.isawaitable(thing):
-        return Source(awaiting(lambda: thing))
+        return Source(awaiting_one(thing))
     if isinstance(thing, AsyncIterable):
         return Source(pumping(lambda: thing))
     if hasattr(thing, "subscribe"):
@@ -558,7 +558,7 @@ class MonoCreation(Source[T], Generic[T]):
 
         Reactor: Mono.fromFuture
         """
-        return lib.Mono(awaiting(lambda: awaitable))
+        return lib.Mono(awaiting_one(awaitable))
 
     @staticmethod
     def from_publisher(publisher: "Publisher[U]") -> "Mono[U]":

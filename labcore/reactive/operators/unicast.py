@@ -15,7 +15,7 @@ T = TypeVar("T")
 class Unicast:
     """Keeps values until its one subscriber comes, and ends for it."""
 
-    __slots__ = ("cancelled", "ended", "error", "kept", "outlet", "taken")
+    __slots__ = ("cancelled", "ended", "error", "kept", "outlet", "taken", "waiting")
 
     def __init__(
         self,
@@ -29,6 +29,7 @@ class Unicast:
         self.error: Exception | None = None
         self.cancelled = cancelled
         self.taken = taken
+        self.waiting = 0
 
     @property
     def live(self) -> bool:
@@ -37,10 +38,22 @@ class Unicast:
 
     def push(self, value: Any) -> None:
         """One value more."""
+        self.waiting += 1
         if self.outlet is None:
             self.kept.append(value)
         else:
             self.outlet.push(value)
+
+    def release(self) -> int:
+        """How many values never reached the reader; they count no more."""
+        waiting, self.waiting = self.waiting, 0
+        return waiting
+
+    def _took(self, count: int) -> None:
+        count = min(count, self.waiting)  # none, when the reader left at this very value
+        self.waiting -= count
+        if self.taken is not None:
+            self.taken(count)
 
     def finish(self, error: Exception | None = None) -> None:
         """The end, after what is queued."""
@@ -53,7 +66,7 @@ class Unicast:
         if self.outlet is not None:
             reject(down, UsageError("a unicast stream has one subscriber, and it has had it"))
             return
-        self.outlet = Outlet(down, closed=self.cancelled, taken=self.taken)
+        self.outlet = Outlet(down, closed=self.cancelled, taken=self._took)
         self.outlet.queue.extend(self.kept)
         self.kept.clear()
         down.start(self.outlet)
