@@ -17,7 +17,9 @@ class UpstreamError(Exception):
     """What the kit's upstream fails with."""
 
 
-def processor_rules(apply: Apply, *, passes_errors: bool = True) -> tuple[Check, ...]:
+def processor_rules(
+    apply: Apply, *, passes_errors: bool = True, outlives: bool = False
+) -> tuple[Check, ...]:
     """The checks for an operator.
 
         processor_rules(lambda upstream: upstream.flux().map(str))
@@ -25,10 +27,14 @@ def processor_rules(apply: Apply, *, passes_errors: bool = True) -> tuple[Check,
     Args:
         apply: The operator, applied to the upstream.
         passes_errors: Whether an upstream error ends the stream; False for recovering operators.
+        outlives: Whether the upstream is shared and goes on when its subscriber leaves (a cache).
     """
     reason = "" if passes_errors else "the operator recovers from upstream errors, as it should"
+    goes_on = (
+        "the upstream is shared and meant to go on without this subscriber" if outlives else ""
+    )
     return (
-        _check("4.01", cancel_reaches_the_upstream, apply),
+        _check("4.01", cancel_reaches_the_upstream, apply, goes_on),
         _check("4.01", late_signals_of_the_upstream_go_no_further, apply),
         _check("4.02", an_upstream_error_ends_the_stream, apply, reason),
         _check("4.02", a_second_upstream_error_goes_no_further, apply),

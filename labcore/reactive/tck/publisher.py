@@ -32,6 +32,7 @@ class Subject:
     make: Make
     failed: Callable[[], Publisher[Any]] | None
     max_elements: int
+    outlives: bool
 
     @asynccontextmanager
     async def read(self, rule: str, n: int) -> AsyncIterator[Reader]:
@@ -59,6 +60,7 @@ def publisher_rules(
     *,
     failed: Callable[[], Publisher[Any]] | None = None,
     max_elements: int = sys.maxsize,
+    outlives: bool = False,
 ) -> tuple[Check, ...]:
     """The checks for a publisher, in the order of the rules.
 
@@ -70,8 +72,9 @@ def publisher_rules(
         make: A publisher that signals exactly `n` elements, then completes. Called inside the loop.
         failed: A publisher that fails at once, without an element; None: those checks do not apply.
         max_elements: The most that `make` can give (1 for a `Mono`); checks of more do not apply.
+        outlives: Whether the publisher shares a source that goes on without subscribers (a cache).
     """
-    subject = Subject(make, failed, max_elements)
+    subject = Subject(make, failed, max_elements, outlives)
     return tuple(_check(entry, subject) for entry in sorted(_ENTRIES, key=lambda one: one.rule))
 
 
@@ -83,6 +86,8 @@ def _check(entry: _Entry, subject: Subject) -> Check:
         )
     elif entry.needs_failed and subject.failed is None:
         reason = "needs a publisher that fails, and none was given"
+    elif entry.rule == "P1" and subject.outlives:
+        reason = "the source is shared and meant to go on without this subscriber"
     name = entry.body.__name__.replace("_", " ")
     return Check(entry.rule, name, partial(entry.body, subject, entry.rule), reason)
 

@@ -5,12 +5,14 @@ exactly `n` again. Each line is checked over a fused, an unfused and an asynchro
 """
 
 import itertools
+import threading
 from collections.abc import AsyncIterator, Callable, Generator, Iterable
+from functools import partial
 from typing import Any
 
 import pytest
 
-from labcore.reactive import Flux, Mono, Publisher, Retry
+from labcore.reactive import Flux, ManySink, Mono, OneSink, Publisher, Recording, Retry, Sinks
 from labcore.reactive.tck import (
     Check,
     RuleBroken,
@@ -65,6 +67,34 @@ class Ready:
         return 7
 
 
+def emit_all(n: int, sink: Any) -> None:
+    """Emit `n` numbers, asked for or not, then complete."""
+    for value in range(n):
+        sink.next(value)
+    sink.complete()
+
+
+def filled(sink: ManySink[int], n: int) -> Flux[int]:
+    for value in range(n):
+        sink.try_emit_next(value).or_throw()
+    sink.try_emit_complete().or_throw()
+    return sink.as_flux()
+
+
+def filled_one(n: int) -> Mono[int]:
+    sink: OneSink[int] = Sinks.one()
+    (sink.try_emit_value(7) if n else sink.try_emit_empty()).or_throw()
+    return sink.as_mono()
+
+
+class ThreadEach:
+    """A scheduler that starts a thread for each task and keeps none."""
+
+    def execute(self, task: Callable[[], None]) -> None:
+        """Run the task soon."""
+        threading.Thread(target=task).start()
+
+
 async def value_of(n: int) -> int:
     return n
 
@@ -84,6 +114,11 @@ SOURCES: dict[str, Make] = {
     "Flux.generate": lambda n: Flux.generate(
         lambda at: (at, at + 1) if at < n else None, state=lambda: 0
     ),
+    "Flux.create": lambda n: Flux.create(partial(emit_all, n)),
+    "Flux.interval": lambda n: Flux.interval(1).on_backpressure_buffer().take(n),
+    "Flux.subscribe_on": lambda n: Flux.range(0, n).subscribe_on(ThreadEach()),
+    "Sinks unicast": lambda n: filled(Sinks.many().unicast().on_backpressure_buffer(), n),
+    "Sinks replay": lambda n: filled(Sinks.many().replay().all(), n),
 }
 MONO_SOURCES: dict[str, Make] = {
     "Flux.empty": lambda _: Flux.empty(),
@@ -96,6 +131,7 @@ MONO_SOURCES: dict[str, Make] = {
     ),
     "Mono.from_awaitable": lambda n: Mono.from_awaitable(Ready()) if n else Mono.empty(),
     "Mono.from_publisher": lambda n: Mono.from_publisher(Flux.range(0, n)),
+    "Sinks one": filled_one,
     "Mono.delay": lambda n: Mono.delay(1) if n else Mono.empty(),
 }
 
@@ -162,11 +198,26 @@ OPERATORS: dict[str, Pipeline] = {
     "timeout": lambda base, n: base(n).timeout(10**6),
     "delay_elements": lambda base, n: base(n).delay_elements(0.01),
     "delay_subscription": lambda base, n: base(n).delay_subscription(0.01),
+    "buffer": lambda base, n: base(2 * n).buffer(2),
+    "buffer_timeout": lambda base, n: base(2 * n).buffer_timeout(2, 3600),
+    "window": lambda base, n: base(2 * n).window(2).concat_map(lambda one: one.next()),
+    "group_by": lambda base, n: (
+        base(n).group_by(lambda value: value % 2).flat_map(lambda group: group.flux)
+    ),
+    "limit_rate": lambda base, n: base(n).limit_rate(8),
+    "on_backpressure_buffer": lambda base, n: base(n).on_backpressure_buffer(),
+    "publish_on": lambda base, n: base(n).publish_on(ThreadEach()).map(str),
+    "record": lambda base, n: base(n).record(Recording()),
+    "share": lambda base, n: base(n).share(),
+    "publish": lambda base, n: base(n).publish().ref_count(),
+    "replay": lambda base, n: base(n).replay().auto_connect(),
+    "cache": lambda base, n: base(n).cache(),
 }
 # Operators that lose elements on purpose, so that only the last one is certain.
 LOSSY: dict[str, Pipeline] = {
     "switch_map": lambda base, n: base(n).switch_map(lambda value: Flux.just(value).hide()),
-    "sample": lambda base, n: base(n).sample(0.01),
+    "sample": lambda base, n: base(n).sample(0.01).on_backpressure_latest(),
+    "on_backpressure_latest": lambda base, n: base(n).on_backpressure_latest(),
 }
 FOLDS: dict[str, Pipeline] = {
     "next": lambda base, n: base(n).next(),
@@ -228,10 +279,20 @@ FOLDS: dict[str, Pipeline] = {
     "Mono.timeout": lambda base, n: base(n).next().timeout(10**6),
     "Mono.delay_element": lambda base, n: base(n).next().delay_element(0.01),
     "Mono.delay_subscription": lambda base, n: base(n).next().delay_subscription(0.01),
+    "Mono.cache": lambda base, n: base(n).next().cache(),
+    "Mono.share": lambda base, n: base(n).next().share(),
+    "Mono.record": lambda base, n: base(n).next().record(Recording()),
 }
-EVERY = OPERATORS | LOSSY | FOLDS
+# Operators that may lose every element: only the rules that need none can be checked.
+DROPPING: dict[str, Pipeline] = {
+    "on_backpressure_drop": lambda base, n: base(n).on_backpressure_drop(),
+    "on_backpressure_error": lambda base, n: base(n).on_backpressure_error(),
+}
+EVERY = OPERATORS | LOSSY | FOLDS | DROPPING
 # Operators that turn an upstream error into something else than an error, or into another error.
 RECOVERING = {"on_error_return", "on_error_resume", "on_error_complete"}
+# Shared sources that stay connected when a subscriber leaves.
+OUTLIVING = {"replay", "cache", "Mono.cache", "Mono.share"}
 REPLACING = {"on_error_map", "retry_when"}
 # Doors and parts of the machinery: they give no stream.
 NO_OPERATORS = {
@@ -293,6 +354,10 @@ USER_FUNCTIONS: dict[str, Callable[[Callable[..., Any]], Publisher[Any]]] = {
     "defer_contextual": Flux.defer_contextual,
     "context_write": lambda f: Flux.range(0, 3).context_write(f),
     "using": lambda f: Flux.using(f, lambda _: Flux.range(0, 3), lambda _: None),
+    "group_by": lambda f: Flux.range(0, 3).group_by(f),
+    "create": Flux.create,
+    "publish_on map": lambda f: Flux.range(0, 3).publish_on(ThreadEach()).map(f),
+    "subscribe_on map": lambda f: Flux.range(0, 3).map(f).subscribe_on(ThreadEach()),
     "Mono.flat_map": lambda f: Mono.just(1).flat_map(f),
     "Mono.flat_map_many": lambda f: Mono.just(1).flat_map_many(f),
     "Mono.zip": lambda f: Mono.zip(Mono.just(1), Mono.just(2), combine=f),
@@ -327,7 +392,10 @@ def test_a_source_of_at_most_one_keeps_the_rules(name: str):
 def test_an_operator_keeps_the_rules(name: str, base: str):
     pipeline = OPERATORS[name]
     failed = None if bare(name) in RECOVERING else lambda: pipeline(failing, 1)
-    assert broken(publisher_rules(lambda n: pipeline(BASES[base], n), failed=failed)) == []
+    rules = publisher_rules(
+        lambda n: pipeline(BASES[base], n), failed=failed, outlives=name in OUTLIVING
+    )
+    assert broken(rules) == []
 
 
 @pytest.mark.parametrize("base", BASES)
@@ -335,7 +403,21 @@ def test_an_operator_keeps_the_rules(name: str, base: str):
 def test_a_fold_keeps_the_rules(name: str, base: str):
     pipeline = EVERY[name]
     failed = None if bare(name) in RECOVERING else lambda: pipeline(failing, 1)
-    rules = publisher_rules(lambda n: pipeline(BASES[base], n), failed=failed, max_elements=1)
+    rules = publisher_rules(
+        lambda n: pipeline(BASES[base], n),
+        failed=failed,
+        max_elements=1,
+        outlives=name in OUTLIVING,
+    )
+    assert broken(rules) == []
+
+
+@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize("name", DROPPING)
+def test_an_operator_that_drops_keeps_the_rules(name: str, base: str):
+    pipeline = DROPPING[name]
+    failed = partial(pipeline, failing, 1)
+    rules = publisher_rules(lambda n: pipeline(BASES[base], n), failed=failed, max_elements=0)
     assert broken(rules) == []
 
 
@@ -345,6 +427,7 @@ def test_an_operator_is_a_processor(name: str):
     rules = processor_rules(
         lambda upstream: pipeline(lambda _: upstream.flux(), 3),
         passes_errors=bare(name) not in RECOVERING | REPLACING,
+        outlives=name in OUTLIVING,
     )
     assert broken(rules) == []
 
