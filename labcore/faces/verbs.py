@@ -70,7 +70,13 @@ def compare(
     return Result(comparison.recording)
 
 
-async def compare_async(study: Study, *, on_event: OnEvent | None = None) -> Result:
+def say(kind: str, payload: dict[str, Any]) -> None:
+    """Print what a reader must know while she waits: that it waits, and for how long."""
+    if kind in {"waiting", "notice"}:
+        print(payload["message"])  # noqa: T201 - the cell's own output is where she looks
+
+
+async def compare_async(study: Study, *, on_event: OnEvent = say) -> Result:
     """`compare` for a notebook cell: the kernel stays responsive, interrupting stops cleanly."""
     comparison = await measure.compare_async(
         study.scenario,
@@ -86,7 +92,7 @@ async def compare_async(study: Study, *, on_event: OnEvent | None = None) -> Res
     return Result(comparison.recording)
 
 
-async def look_async(study: Study, *, on_event: OnEvent | None = None) -> Result:
+async def look_async(study: Study, *, on_event: OnEvent = say) -> Result:
     """One run of each lane: a look, recorded like any other run, without a verdict."""
     comparison = await measure.look_async(
         study.scenario,
