@@ -31,7 +31,7 @@ check: $(STAMP) ## Format, lint, floors, types, spelling, notebooks
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 	$(BIN)/codespell labcore servers tests notebooks benchmarks README.md CHANGELOG.md data/README.md
-	$(BIN)/nbstripout --verify notebooks/*.ipynb
+	$(BIN)/nbstripout --keep-id --verify notebooks/*.ipynb
 
 format: $(STAMP) ## Format and repair what can be repaired
 	$(BIN)/ruff format .
