@@ -247,6 +247,7 @@ def iterating(fusion: Fusion) -> Feed:
         demand = 0
         live = True
         busy = False
+        turned = False  # whether the loop has had a turn since the last chunk began
 
         def request(n: int) -> None:
             nonlocal demand
@@ -284,14 +285,18 @@ def iterating(fusion: Fusion) -> Feed:
                 return True
             return False
 
+        def mark() -> None:
+            nonlocal turned
+            turned = True
+
         def drain() -> None:
-            nonlocal demand, busy
+            nonlocal demand, busy, turned
             busy = True
             while demand and live:
                 try:
-                    asked = min(UNBOUNDED, demand)
+                    asked = demand
                     taken = refused = 0
-                    for value in islice(chunk, asked):
+                    for value in chunk if asked >= TURN else islice(chunk, asked):
                         if offer(value):
                             taken += 1
                         else:
@@ -303,14 +308,21 @@ def iterating(fusion: Fusion) -> Feed:
                     if taken + refused < asked:
                         if not refill():
                             break
-                        scope.soon(drain)
-                        return
+                        if not turned:
+                            scope.soon(resume)
+                            return
+                        turned = False
+                        scope.soon(mark)
                 except Exception as error:  # noqa: BLE001 - a stage's error is the signal
                     finish(error)
                     return
             busy = False
             if live and (demand or (exact and length_hint(base) == 0)):
                 finish()
+
+        def resume() -> None:
+            mark()
+            drain()
 
         down.start(Link(request, cancel))
         if live and not demand and exact and length_hint(base) == 0:

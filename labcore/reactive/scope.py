@@ -56,13 +56,16 @@ class Timer(Protocol):
 class Scope:
     """Owns one root subscription: `async with Scope() as scope: flux.subscribe(s, scope=scope)`.
 
-    Leaving the block waits for the tasks of what was subscribed; `cancel()` ends them first.
+    Leaving the block waits for the tasks and timers of what was subscribed; `cancel()` ends them.
 
     Raises:
         BaseException: On leaving, what a subscriber raised, alone and not in a group.
     """
 
-    __slots__ = ("_closed", "_crash", "_detached", "_group", "_host", "_loop", "_pending", "hooks")
+    __slots__ = (
+        *("_calls", "_closed", "_crash", "_detached", "_group", "_host", "_leaving", "_loop"),
+        *("_pending", "_rest", "hooks"),
+    )
 
     def __init__(self, *, hooks: Hooks | None = None) -> None:
         self.hooks = hooks or Hooks()
@@ -71,6 +74,9 @@ class Scope:
         self._pending: list[tuple[Pump, anyio.CancelScope]] = []
         self._crash: BaseException | None = None
         self._closed = False
+        self._calls = 0  # timers and calls under way
+        self._rest: asyncio.Future[None] | None = None
+        self._leaving = False
         self._detached = False
         self._host: asyncio.Task[None] | None = None
 
@@ -91,6 +97,9 @@ class Scope:
         trace: TracebackType | None,
     ) -> bool:
         assert self._group is not None
+        if kind is None:
+            self._leaving = True
+            self._await_calls()
         try:
             handled = await self._group.__aexit__(kind, error, trace)
         except BaseExceptionGroup as group:
@@ -113,21 +122,36 @@ class Scope:
         """Whether tasks wait for this scope to be entered."""
         return bool(self._pending)
 
+    def hold(self) -> None:
+        """A subscriber here depends on a source that runs elsewhere: leaving waits for `release`."""
+        self._calls += 1
+        self._await_calls()
+
+    def release(self) -> None:
+        """The end of what `hold` announced."""
+        self._call_done()
+
     def now_s(self) -> float:
         """Seconds on the loop's clock, which may be virtual."""
         return self._loop.time()
 
     def soon(self, call: Callable[[], None]) -> None:
         """Run the call at the loop's next turn, after what is ready now."""
+        self._calls += 1
         self._loop.call_soon(self._guarded, call)
+        self._await_calls()
 
     def later(self, delay_s: float, call: Callable[[], None]) -> Timer:
         """Run the call after that many seconds."""
-        return self._loop.call_later(delay_s, self._guarded, call)
+        self._calls += 1
+        timer = _Timer(self, call)
+        timer.handle = self._loop.call_later(delay_s, timer.fire)
+        self._await_calls()
+        return timer
 
     def from_thread(self, call: Callable[[], None]) -> None:
         """Run the call on the loop; the one method that another thread may use."""
-        self._loop.call_soon_threadsafe(self._guarded, call)
+        self._loop.call_soon_threadsafe(self._from_thread, call)
 
     def future(self) -> "asyncio.Future[Any]":
         """Something a pump can wait on."""
@@ -199,15 +223,38 @@ class Scope:
     async def _be_host(self) -> None:
         async with self:
             pass
-        self._group, self._host, self._closed = None, None, False
+        self._group, self._host, self._closed, self._leaving = None, None, False, False
 
     def _guarded(self, call: Callable[[], None]) -> None:
-        if self._closed:
-            return
         try:
-            call()
+            if not self._closed:
+                call()
         except Exception as error:  # noqa: BLE001 - the supervisor: the door raises it
             self.crash(error)
+        finally:
+            self._call_done()
+
+    def _from_thread(self, call: Callable[[], None]) -> None:
+        self._calls += 1
+        self._guarded(call)
+
+    def _call_done(self) -> None:
+        self._calls -= 1
+        if not self._calls and self._rest is not None and not self._rest.done():
+            self._rest.set_result(None)
+
+    def _await_calls(self) -> None:
+        """While the block is being left, a task waits for timers as others wait for their sources."""
+        if self._leaving and self._calls and self._rest is None and self._group is not None:
+            self._rest = self._loop.create_future()
+            self._group.start_soon(self._wait_for_calls, self._rest)
+
+    async def _wait_for_calls(self, rest: "asyncio.Future[None]") -> None:
+        try:
+            await rest
+        finally:
+            self._rest = None
+        self._await_calls()
 
     async def _run(self, pump: Pump, cancellation: anyio.CancelScope) -> None:
         if cancellation.cancel_called:
@@ -228,6 +275,30 @@ class Scope:
             task = asyncio.current_task()
             if task is not None and not task.cancelling():
                 self.crash(error)
+
+
+class _Timer:
+    """A call of a scope that is still to come."""
+
+    __slots__ = ("_call", "_scope", "handle")
+
+    def __init__(self, scope: Scope, call: Callable[[], None]) -> None:
+        self._scope = scope
+        self._call: Callable[[], None] | None = call
+        self.handle: asyncio.TimerHandle | None = None
+
+    def fire(self) -> None:
+        """The time has come."""
+        call, self._call = self._call, None
+        if call is not None:
+            self._scope._guarded(call)  # noqa: SLF001 - two halves of one thing
+
+    def cancel(self) -> None:
+        """Forget it."""
+        if self._call is not None and self.handle is not None:
+            self._call = None
+            self.handle.cancel()
+            self._scope._call_done()  # noqa: SLF001 - two halves of one thing
 
 
 class _AsExecutor:

@@ -58,7 +58,7 @@ class ManySink(ABC, Generic[T]):
         self._ended = False
 
     def try_emit_next(self, value: T) -> EmitResult:
-        """Emit a value to whoever listens."""
+        """Emit a value to whoever listens. Reactor: Sinks.Many.tryEmitNext."""
         if self._ended:
             return EmitResult.FAIL_TERMINATED
         if self._thread not in {None, get_ident()}:
@@ -66,11 +66,11 @@ class ManySink(ABC, Generic[T]):
         return self._next(value)
 
     def try_emit_error(self, error: Exception) -> EmitResult:
-        """End by failure."""
+        """End by failure. Reactor: Sinks.Many.tryEmitError."""
         return self._finish(error)
 
     def try_emit_complete(self) -> EmitResult:
-        """End by success."""
+        """End by success. Reactor: Sinks.Many.tryEmitComplete."""
         return self._finish(None)
 
     def as_flux(self) -> Flux[T]:
@@ -284,16 +284,16 @@ class OneSink(Generic[T]):
         self._sink: _ReplaySink[T] = _ReplaySink(1, None)
 
     def try_emit_value(self, value: T) -> EmitResult:
-        """The value, and the end."""
+        """The value, and the end. Reactor: Sinks.One.tryEmitValue."""
         result = self._sink.try_emit_next(value)
         return self._sink.try_emit_complete() if result.is_success else result
 
     def try_emit_empty(self) -> EmitResult:
-        """The end, without a value."""
+        """The end, without a value. Reactor: Sinks.Empty.tryEmitEmpty."""
         return self._sink.try_emit_complete()
 
     def try_emit_error(self, error: Exception) -> EmitResult:
-        """The end, by failure."""
+        """The end, by failure. Reactor: Sinks.Empty.tryEmitError."""
         return self._sink.try_emit_error(error)
 
     def as_mono(self) -> Mono[T]:

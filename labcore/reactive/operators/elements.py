@@ -141,6 +141,8 @@ class Fold:
     one: Callable[[Any], object]
     many: Callable[[Iterator[Any]], object]
     result: Callable[[], Any]
+    direct: bool = False
+    """Whether `one` never raises and returns True, so that it can be the offer itself."""
 
 
 def folding(source: Source[Any], begin: Callable[[], Fold]) -> Feed:
@@ -195,7 +197,8 @@ def folding(source: Source[Any], begin: Callable[[], Fold]) -> Feed:
         def give() -> None:
             deliver(down, fold, lambda: stopped)
 
-        source.feed(down.above(start=start, offer=offer, complete=complete))
+        take = fold.one if fold.direct else offer
+        source.feed(down.above(start=start, offer=take, complete=complete))
 
     return feed
 

@@ -7,6 +7,7 @@ may have `prefetch` values in it and is asked for more when 75 % of them were ta
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from inspect import isawaitable
+from types import CoroutineType
 from typing import Any
 
 import anyio
@@ -120,6 +121,9 @@ class FlatMap:
         """A value of the source: start its inner stream."""
         try:
             inner = self.mapper(value)
+            if type(inner) is CoroutineType:
+                self.employ(inner)
+                return True
             if not isinstance(inner, Source):
                 if isawaitable(inner):
                     self.employ(inner)
@@ -264,17 +268,16 @@ class Worker:
     async def run(self) -> None:
         """The task."""
         hub, turn = self.hub, TURN
+        pending, pass_scalar = hub.pending, hub.pass_scalar
         try:
-            while hub.pending and hub.live:
+            while pending and hub.live:
                 hub.awaiting += 1
-                try:
-                    value = await hub.pending.popleft()
-                finally:
-                    hub.awaiting -= 1
+                value = await pending.popleft()
+                hub.awaiting -= 1
                 if hub.stopped:
                     break
-                if not hub.pass_scalar(value):
-                    hub.free()
+                if not pass_scalar(value) and not hub.done:
+                    hub.up.request(1)
                 turn -= 1
                 if not turn:
                     turn = TURN

@@ -12,13 +12,11 @@ from labcore.reactive.spec import TURN, UNBOUNDED, Subscription, add_demand, low
 class Lane:
     """One source of a `Zip`, with its queue."""
 
-    __slots__ = ("credit", "done", "hub", "low", "queue", "up")
+    __slots__ = ("done", "hub", "queue", "up")
 
     def __init__(self, hub: "Zip") -> None:
         self.hub = hub
         self.queue: deque[Any] = deque()
-        self.credit = 0
-        self.low = low_tide(hub.prefetch)
         self.done = False
         self.up: Subscription = IDLE
 
@@ -29,16 +27,14 @@ class Lane:
     def offer(self, value: Any) -> bool:
         """Queue; a full row is delivered."""
         hub = self.hub
-        if not self.queue:
-            hub.ready += 1
         self.queue.append(value)
-        if hub.ready == hub.width and hub.demand and not hub.busy:
+        if all(hub.queues) and hub.demand and not hub.busy:
             hub.drain()
         return True
 
     def complete(self) -> None:
         """Over; the rows end when the queue is empty."""
-        self.done = True
+        self.done = self.hub.ending = True
         self.hub.check()
 
 
@@ -46,8 +42,8 @@ class Zip:
     """Rows of one value from each source; ends with the first source that runs out."""
 
     __slots__ = (
-        *("busy", "combine", "demand", "down", "lanes", "live", "prefetch", "queues"),
-        *("ready", "width"),
+        *("busy", "combine", "credit", "demand", "down", "ending", "lanes", "live", "low"),
+        *("prefetch", "queues"),
     )
 
     def __init__(
@@ -60,12 +56,13 @@ class Zip:
         self.down = down
         self.combine = combine
         self.prefetch = prefetch
-        self.width = width
+        self.low = low_tide(prefetch)
+        self.credit = 0
         self.lanes = [Lane(self) for _ in range(width)]
         self.queues = [lane.queue for lane in self.lanes]
-        self.ready = self.demand = 0
+        self.demand = 0
         self.live = True
-        self.busy = False
+        self.busy = self.ending = False
 
     def run(self, sources: Sequence[Source[Any]]) -> None:
         """Subscribe to all, then ask all."""
@@ -112,34 +109,33 @@ class Zip:
         self.busy = True
         combine = self.combine
         sent = 0
-        while self.live and self.demand and self.ready == self.width:
-            row = tuple([queue.popleft() for queue in self.queues])
-            self.ready = self.width - self.queues.count(_EMPTY)
+        queues, offer = self.queues, self.down.offer
+        while self.live and self.demand and all(queues):
+            row = tuple([queue.popleft() for queue in queues])
             try:
                 made = row if combine is None else combine(*row)
             except Exception as error:  # noqa: BLE001 - the combiner's error is the signal
                 self.fail(error)
                 return
-            if self.down.offer(made) and self.demand < UNBOUNDED:
+            if offer(made) and self.demand < UNBOUNDED:
                 self.demand -= 1
-            self.replenish()
+            self.credit += 1
+            if self.credit >= self.low:
+                self.replenish()
             sent += 1
             if sent == TURN:  # endless sources refill the lanes at once: the loop needs its turn
                 self.down.scope.soon(self.drain)
                 return
         self.busy = False
-        self.check()
+        if self.ending:
+            self.check()
 
     def replenish(self) -> None:
         """Ask again for 75 % when so many rows were taken."""
-        first = self.lanes[0]
-        first.credit += 1
-        if first.credit < first.low:
-            return
-        first.credit = 0
+        self.credit = 0
         for lane in self.lanes:
             if not lane.done and self.live:
-                lane.up.request(first.low)
+                lane.up.request(self.low)
 
     def check(self) -> None:
         """Complete when a source is done and has nothing queued."""
@@ -148,9 +144,6 @@ class Zip:
         if any(lane.done and not lane.queue for lane in self.lanes):
             self.cancel()
             self.down.complete()
-
-
-_EMPTY: deque[Any] = deque()
 
 
 def zipping(

@@ -19,6 +19,7 @@ class Member:
         self.offer: Callable[[Any], bool] = down.offer
         self.credit = hub.sent
         self.live = True
+        down.scope.hold()
 
     def request(self, n: int) -> None:
         """More demand; the slowest decides."""
@@ -32,6 +33,7 @@ class Member:
         if self.live:
             self.live = False
             self.hub.leave(self)
+            self.down.scope.release()
 
 
 def swallow(_: Any) -> bool:
@@ -156,6 +158,7 @@ class Lockstep:
                     member.down.complete()
                 else:
                     member.down.fail(self.error)
+                member.down.scope.release()
 
 
 class Node:
@@ -181,6 +184,7 @@ class Reader:
         self.demand = 0
         self.busy = False
         self.live = True
+        down.scope.hold()
 
     def request(self, n: int) -> None:
         """More demand."""
@@ -195,6 +199,7 @@ class Reader:
         if self.live:
             self.live = False
             self.history.leave(self)
+            self.down.scope.release()
 
     def drain(self) -> None:
         """Deliver from where this reader stands."""
@@ -218,6 +223,7 @@ class Reader:
                 self.down.complete()
             else:
                 self.down.fail(self.history.error)
+            self.down.scope.release()
 
     def resume(self) -> None:
         """Go on after a turn of the loop."""

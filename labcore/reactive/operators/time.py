@@ -113,6 +113,7 @@ class Sampler:
         self.latest: Any = MISSING
         self.demand = 0
         self.live = True
+        self.done = False
         self.up: Subscription = IDLE
         self.timer: Timer | None = None
 
@@ -161,6 +162,8 @@ class Sampler:
     def request(self, n: int) -> None:
         """Demand from below."""
         self.demand = add_demand(self.demand, n)
+        if self.done and self.live:
+            self.complete()
 
     def cancel(self) -> None:
         """Cancel the source and the tick."""
@@ -182,8 +185,11 @@ class Sampler:
             self.down.fail(error)
 
     def complete(self) -> None:
-        """The source ended: what is left is given first."""
+        """The source ended: what is left is given first, when it is asked for."""
         self.halt()
+        self.done = True
+        if self.latest is not MISSING and not self.demand:
+            return
         if self.live and self.give():
             self.live = False
             self.down.complete()
@@ -289,7 +295,7 @@ class FluxTime(SharedTime[T]):
             -----3----4-|
 
         The source is asked for everything. A tick without demand is a BackpressureError; put
-        on_backpressure_latest() behind it for slow subscribers.
+        on_backpressure_latest() behind it for slow subscribers. The last value waits for demand.
 
         >>> Flux.just(1, 2).sample(1).collect_list().block()
         [2]

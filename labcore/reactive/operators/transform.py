@@ -81,21 +81,28 @@ def counting_fold() -> Fold:
     """How many."""
     seen = 0
 
-    def one(_: Any) -> None:
+    def one(_: Any) -> bool:
         nonlocal seen
         seen += 1
+        return True
 
     def many(values: Iterator[Any]) -> None:
         nonlocal seen
         seen += len(list(values))
 
-    return Fold(one, many, lambda: seen)
+    return Fold(one, many, lambda: seen, direct=True)
 
 
 def listing_fold() -> Fold:
     """All of them, in order."""
     items: list[Any] = []
-    return Fold(items.append, items.extend, lambda: items)
+    append = items.append
+
+    def one(value: Any) -> bool:
+        append(value)
+        return True
+
+    return Fold(one, items.extend, lambda: items, direct=True)
 
 
 def reducing_fold(combine: Callable[[Any, Any], Any], initial: Callable[[], Any] | None) -> Fold:
