@@ -18,7 +18,7 @@ BUSY_CORE_SHARE = (
 FULL_POOL_SHARE = 0.90  # mean of busy workers over the pool's size
 DOWNSTREAM_SHARE = 0.80  # of the requests in the server, those waiting on another service
 CONNECTION_SHARE = 0.20  # of the p99 latency, spent waiting for a connection
-CONNECTION_FLOOR_MS = 1.0
+CONNECTION_FLOOR_MS = 5.0  # opening another takes less
 LITTLE_GAP_SHARE = 0.05
 SAMPLES_PER_S = 10
 

@@ -5,8 +5,8 @@ Pure: rows of runs in, verdicts out. Which runs are void was decided before
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from labcore.measure import statistics
@@ -19,6 +19,7 @@ Word = Literal["faster", "slower", "equal in practice", "undecided", "void"]
 Better = Literal["lower", "higher"]
 
 MOST_VOID_SHARE = 0.3  # more pairs void than this, and the machine was too busy to say anything
+NOTED_ERROR_SHARE = 0.01  # where more requests fail, a verdict on speed says so
 NOTHING_SHARE = 1e-6  # a lane that answered nothing counts as a million times slower: 0 has no log
 
 
@@ -77,10 +78,11 @@ METRICS = (
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """The log-ratios of the pairs that count, and how many were void."""
+    """The log-ratios of the pairs that count, how many were void, and what failed on the way."""
 
     log_ratios: tuple[float, ...]
     void: int
+    failed: Mapping[str, float] = field(default_factory=dict)  # median share of errors, by arm
 
 
 def verdicts(runs: "pd.DataFrame", design: Design) -> list[Verdict]:
@@ -118,7 +120,12 @@ def pairs_of(runs: "pd.DataFrame", *, arm: str, metric: str, design: Design) -> 
     known = tuple(value for value in values if not math.isnan(value))
     if values and not known:
         return None
-    return Pairs(known, int(is_void.sum()))
+    medians = {
+        name: float(side[~is_void]["error_share"].median())
+        for name, side in ((arm, left), (design.baseline, right))
+    }
+    failed = {name: share for name, share in medians.items() if share > NOTED_ERROR_SHARE}
+    return Pairs(known, int(is_void.sum()), failed)
 
 
 def judge(pairs: Pairs, *, arm: str, metric: Metric, design: Design) -> Verdict:
@@ -151,7 +158,8 @@ def judge(pairs: Pairs, *, arm: str, metric: Metric, design: Design) -> Verdict:
         more = None if needed is None else needed - len(data)
         verdict = replace(verdict, more_pairs=more)
     verdict = replace(verdict, word=word)
-    return replace(verdict, sentence=_sentence(verdict, metric, confidence=design.confidence))
+    sentence = _sentence(verdict, metric, confidence=design.confidence)
+    return replace(verdict, sentence=f"{sentence}{_caveat(pairs.failed)}")
 
 
 def _estimate(verdict: Verdict, data: Sequence[float], *, confidence: float) -> Verdict:
@@ -241,6 +249,14 @@ def _sentence(verdict: Verdict, metric: Metric, *, confidence: float) -> str:
         return f"{opening} ({span}), across the edge of the {zone}: undecided; {_more(verdict)}."
     sense = metric.gain if verdict.word == "faster" else metric.loss
     return f"{opening} ({span}), wholly outside the {zone}: {sense}."
+
+
+def _caveat(failed: Mapping[str, float]) -> str:
+    """A lane that fails quickly is not a fast one."""
+    if not failed:
+        return ""
+    shares = " and ".join(f"{share:.1%} of the requests of {arm}" for arm, share in failed.items())
+    return f" Mind that {shares} failed: failures are timed here too."
 
 
 def _change(verdict: Verdict) -> str:

@@ -44,6 +44,7 @@ def runs(ratio: float = 1.0, *, blocks: int = 6, control: float = 1.0) -> pd.Dat
             "arm": arm,
             "attempt": 1,
             "void": False,
+            "error_share": 0.0,
             **{metric.name: 20.0 * (1 + block / 7) * factor for metric in METRICS},
         }
         for block in range(blocks)
@@ -185,6 +186,15 @@ def test_a_lane_that_answers_nothing_is_slower():
     table = runs()
     table.loc[table["arm"] == "threads", "achieved_per_s"] = 0.0
     assert by_metric(verdicts(table, DESIGN))["achieved_per_s"].word == "slower"
+
+
+def test_a_lane_that_fails_quickly_is_not_praised_without_a_word():
+    table = runs(0.5)
+    table.loc[table["arm"] == "threads", "error_share"] = 0.3
+    failing = by_metric(verdicts(table, DESIGN))["p50_ms"]
+    assert failing.word == "faster"
+    assert "30.0% of the requests of threads failed" in failing.sentence
+    assert "failed" not in by_metric(verdicts(runs(0.5), DESIGN))["p50_ms"].sentence
 
 
 def test_an_experiment_without_a_block_says_nothing():
