@@ -1,7 +1,8 @@
 """Recordings: the signals and the demand that passed one point of a chain, with their times."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
+from itertools import count
 from typing import Any
 
 from labcore.reactive.core import Down, Feed, Link, Source
@@ -31,6 +32,11 @@ class Mark:
     kind: MarkKind
     value: Any = None
     subscription: int = 0
+    order: int = 0
+    """Counts the marks of all recordings, so that those of one moment can be put in their order."""
+
+
+_order = count()
 
 
 @dataclass(slots=True)
@@ -54,7 +60,8 @@ class Recording:
         if len(self.marks) >= self.limit:
             self.missed += 1
         else:
-            self.marks.append(Mark(at_s - self.start_s, kind, value, subscription))
+            moment = at_s - self.start_s
+            self.marks.append(Mark(moment, kind, value, subscription, next(_order)))
 
 
 def recorded(source: Source[Any], recording: Recording) -> Feed:
@@ -87,7 +94,7 @@ def recorded(source: Source[Any], recording: Recording) -> Feed:
             used = down.offer(value)
             if not used and position < len(recording.marks):
                 seen = recording.marks[position]
-                recording.marks[position] = Mark(seen.at_s, MarkKind.DROP, value, number)
+                recording.marks[position] = replace(seen, kind=MarkKind.DROP)
             return used
 
         def fail(error: Exception) -> None:
