@@ -1,4 +1,5 @@
 """Operators beside list semantics, under random demand, cancellation and interleaving."""
+# ruff: noqa: D102 - the readers are the protocols' methods
 
 from collections.abc import AsyncIterator, Callable
 from typing import Any

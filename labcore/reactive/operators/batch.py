@@ -304,6 +304,8 @@ def creating(emit: Callable[[Emitter[Any]], object], overflow: Overflow, max_siz
         outlet = Outlet(down)
         emitter: Emitter[Any] = Emitter(Valve(outlet, overflow, max_size=max_size))
         down.start(outlet)
+        if not outlet.live:
+            return
         try:
             emit(emitter)
         except Exception as error:  # noqa: BLE001 - the function's error is the signal

@@ -4,7 +4,7 @@
 import inspect
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator
 from itertools import repeat
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from labcore.kernel import UsageError
 from labcore.reactive import (
@@ -527,7 +527,15 @@ class MonoCreation(Source[T], Generic[T]):
         return lib.Mono(deferred(lambda _: as_source(make())))
 
     @staticmethod
-    def from_callable(call: Callable[[], Awaitable[U] | U]) -> "Mono[U]":
+    @overload
+    def from_callable(call: Callable[[], Awaitable[U]]) -> "Mono[U]": ...
+
+    @staticmethod
+    @overload
+    def from_callable(call: Callable[[], U]) -> "Mono[U]": ...
+
+    @staticmethod
+    def from_callable(call: Callable[[], Any]) -> "Mono[Any]":
         """What the call returns, made on demand and for each subscriber; a coroutine is awaited.
 
             request -> call() --1|

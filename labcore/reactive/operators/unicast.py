@@ -119,6 +119,8 @@ class Emitter(Generic[T]):
     def on_cancel(self, action: Callable[[], object]) -> None:
         """`action()` when the subscriber cancels."""
         self._outlet.closed = lambda: _call(action)
+        if not self._outlet.live and not self._outlet.ended:
+            action()
 
     def _on_loop(self, call: Callable[[], object]) -> None:
         if get_ident() == self._thread:
