@@ -20,7 +20,7 @@ def compare(
     ] = None,
     rate: Annotated[float, typer.Option(help="Offered load, requests/s, open loop.")] = 150.0,
     duration: Annotated[
-        float | None, typer.Option(help="Measured seconds of each run; default 10, quick 4.")
+        float | None, typer.Option(help="Measured seconds of each run; default 10, quick 3.")
     ] = None,
     pairs: Annotated[
         int | None, typer.Option(help="Pairs of runs a comparison; 6 is the least. Default 20.")

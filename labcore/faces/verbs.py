@@ -1,6 +1,6 @@
 """The verbs as plain calls: they block; the twins named `_async` are for notebook cells."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
@@ -12,7 +12,7 @@ from labcore.faces.result import Result
 from labcore.faces.study import Study
 from labcore.kernel import UsageError
 from labcore.lanes.contract import Value
-from labcore.show.widgets import Panel
+from labcore.show.widgets import Controls, Panel
 
 OnEvent = Callable[[str, dict[str, Any]], None]
 
@@ -39,7 +39,7 @@ def compare(
         lanes: lanes to measure, `NAME=URL` and `NAME=command {port}` for foreign ones; default all.
         baseline: the lane the others are compared with; default the scenario's.
         rate: offered load in requests per second.
-        duration_s: measured seconds of each run; default 10, quick 4.
+        duration_s: measured seconds of each run; default 10, quick 3.
         pairs: pairs a comparison; default 20, quick 6, and below 6 nothing can be decided.
         quick: short runs and the least number of pairs.
         parameters: the scenario's own knobs, checked against their ranges.
@@ -107,8 +107,11 @@ async def look_async(study: Study, *, on_event: OnEvent = say) -> Result:
     return Result(comparison.recording)
 
 
-def panel(study: Study, *, controls: Iterable[str] = ()) -> Panel:
-    """The study as a panel: sliders for `controls`, Run, Cancel, and charts that move."""
+def panel(study: Study, *, controls: Controls = ()) -> Panel:
+    """The study as a panel: sliders for `controls`, Run, Cancel, and charts that move.
+
+    `controls` names parameters, or maps them to the range worth exploring.
+    """
     return Panel(
         study.scenario,
         lanes=study.lanes,

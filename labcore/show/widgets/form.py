@@ -10,35 +10,41 @@ from labcore.lanes.contract import Parameter, Scenario, Value
 
 RATE = Parameter("rate_per_s", 100.0, "requests/s", "Offered load, open loop.", 1, 2_000)
 DURATION = Parameter("duration_s", 5.0, "s", "Measured seconds for each lane.", 1, 120)
-_WIDE = widgets.Layout(width="26em")
+_WIDE = widgets.Layout(width="36em", max_width="100%")
+Range = tuple[float, float]
+Controls = Iterable[str] | Mapping[str, Range]
 _LABEL = {"description_width": "13em"}
 
 
 class Form:
-    """Lanes to tick, rate, duration and some of the scenario's parameters as sliders."""
+    """Lanes to tick, rate, duration and some of the scenario's parameters as sliders.
+
+    `controls` names the parameters, and may narrow a slider to the range worth exploring:
+    `{"payment_ms": (0, 500)}`; rate and duration, always there, may be narrowed too.
+    """
 
     def __init__(
         self,
         scenario: Scenario,
         *,
         lanes: Iterable[str],
-        controls: Iterable[str],
+        controls: Controls,
         values: Mapping[str, Value],
     ) -> None:
         chosen = set(lanes)
         for name in chosen:
             scenario.lane(name)
         known = {parameter.name: parameter for parameter in scenario.parameters}
-        strangers = [name for name in controls if name not in known]
+        ranges = dict(controls) if isinstance(controls, Mapping) else dict.fromkeys(controls)
+        own = {RATE.name, DURATION.name}
+        strangers = [name for name in ranges if name not in known and name not in own]
         if strangers:
             raise UsageError(
                 f"scenario {scenario.name!r} has no parameter {strangers[0]!r}; "
                 f"it has: {', '.join(sorted(known))}"
             )
         self._fixed = {
-            name: value
-            for name, value in values.items()
-            if name in known and name not in set(controls)
+            name: value for name, value in values.items() if name in known and name not in ranges
         }
         self._lanes = {
             lane.name: widgets.Checkbox(
@@ -46,8 +52,10 @@ class Form:
             )
             for lane in scenario.lanes
         }
-        asked = [RATE, DURATION, *(known[name] for name in controls)]
-        self._knobs = {knob.name: _slider(knob, values.get(knob.name)) for knob in asked}
+        asked = [RATE, DURATION, *(known[name] for name in ranges if name not in own)]
+        self._knobs = {
+            knob.name: _slider(knob, values.get(knob.name), ranges.get(knob.name)) for knob in asked
+        }
         self.widget = widgets.VBox(
             [
                 widgets.HBox(list(self._lanes.values())),
@@ -89,12 +97,16 @@ class Form:
             knob.disabled = disabled
 
 
-def _slider(parameter: Parameter, value: Value | None) -> Any:
+def _slider(parameter: Parameter, value: Value | None, narrowed: Range | None) -> Any:
     start = parameter.check(parameter.default if value is None else value)
     if isinstance(parameter.default, bool):
         return widgets.Checkbox(value=bool(start), description=parameter.name)
     low = 0.0 if parameter.low is None else parameter.low
     high = low + 1_000.0 if parameter.high is None else parameter.high
+    if narrowed is not None:
+        for end in narrowed:
+            parameter.check(int(end) if isinstance(parameter.default, int) else end)
+        low, high = min(narrowed[0], float(start)), max(narrowed[1], float(start))
     make = widgets.IntSlider if isinstance(parameter.default, int) else widgets.FloatSlider
     step = 1 if isinstance(parameter.default, int) else _step(high - low)
     unit = f" ({parameter.unit})" if parameter.unit else ""

@@ -20,7 +20,7 @@ from labcore.kernel import LabError
 from labcore.lanes import scenario as find_scenario
 from labcore.lanes.contract import Value
 from labcore.show.palette import lane_styles
-from labcore.show.widgets.form import Form
+from labcore.show.widgets.form import Controls, Form
 from labcore.show.widgets.job import Job, State
 from labcore.show.widgets.livechart import LiveChart
 
@@ -51,7 +51,7 @@ class Panel:
         scenario: str,
         *,
         lanes: Iterable[str],
-        controls: Iterable[str] = (),
+        controls: Controls = (),
         rate_per_s: float = 100.0,
         duration_s: float = 5.0,
         values: Mapping[str, Value] | None = None,
@@ -159,7 +159,7 @@ class Panel:
         grid = widgets.GridBox(
             list(self._charts.values()),
             layout=widgets.Layout(
-                grid_template_columns="repeat(auto-fit, minmax(22em, 1fr))", grid_gap="8px"
+                grid_template_columns="repeat(auto-fit, minmax(28em, 1fr))", grid_gap="8px"
             ),
         )
         details = widgets.Accordion([self._tail], titles=("Log",))
