@@ -221,7 +221,7 @@ class RefCount:
 
 def publishing(source: Source[T], prefetch: int) -> ConnectableFlux[T]:
     """What publish gives."""
-    return ConnectableFlux(source, lambda _: Lockstep(forgets=True), prefetch)
+    return ConnectableFlux(source, lambda _: Lockstep(), prefetch)
 
 
 def replaying(source: Source[T], limit: int | None, ttl_s: float | None) -> ConnectableFlux[T]:

@@ -45,18 +45,14 @@ class Lockstep:
     """Delivers each value to all members, at the pace of the slowest.
 
     `taken(k)` is called after k values left the queue; `emptied(member)` when the last member left.
-    One that `forgets` throws values away from then on, until somebody joins: a connection that is
-    kept open goes on, as Reactor's does.
     """
 
     __slots__ = (
-        *("busy", "deserted", "emptied", "ended", "error", "forgets", "members", "offers"),
-        *("queue", "room", "sent", "taken"),
+        *("busy", "emptied", "ended", "error", "members", "offers", "queue", "room"),
+        *("sent", "taken"),
     )
 
-    def __init__(self, *, forgets: bool = False) -> None:
-        self.forgets = forgets
-        self.deserted = False
+    def __init__(self) -> None:
         self.queue: deque[Any] = deque()
         self.members: list[Member] = []
         self.offers: list[Callable[[Any], bool]] = []
@@ -69,7 +65,6 @@ class Lockstep:
 
     def join(self, down: Down[Any]) -> Member:
         """A new member; it sees what is delivered from now on."""
-        self.deserted = False
         member = Member(self, down)
         self.members = [*self.members, member]
         self.offers = [*self.offers, member.offer]
@@ -86,20 +81,10 @@ class Lockstep:
         self.members = [other for other in self.members if other is not member]
         self.offers = [other.offer for other in self.members]
         self.room = 0
-        if not self.members and self.forgets:
-            self.desert()
         if not self.members and self.emptied is not None:
             self.emptied(member)
         elif not self.busy:
             self.drain()
-
-    def desert(self) -> None:
-        """Nobody is left: what is queued goes, and what comes."""
-        self.deserted = True
-        gone = len(self.queue)
-        self.queue.clear()
-        if gone and self.taken is not None:
-            self.taken(gone)
 
     def recount(self) -> int:
         """How many values may be delivered now."""
@@ -111,10 +96,6 @@ class Lockstep:
 
     def push(self, value: Any) -> bool:
         """Deliver at once when all have asked; queue otherwise."""
-        if self.deserted:
-            if self.taken is not None:
-                self.taken(1)
-            return True
         if self.busy or self.queue or not (self.room or self.recount()):
             self.queue.append(value)
             if not self.busy:
