@@ -318,6 +318,10 @@ async def zip_ours(n: int) -> int:
     return await Flux.zip(left, right).count()
 
 
+async def zip_synchronous(n: int) -> int:
+    return await Flux.zip(Flux.range(0, n), Flux.range(0, n)).count()
+
+
 async def zip_steps(n: int) -> int:
     left, right = numbers(n), numbers(n)
     seen = 0
@@ -486,9 +490,14 @@ def cases(*, quick: bool) -> list[Case]:
                 OURS: zip_ours,
                 "stepped by hand": zip_steps,
                 "aiostream": zip_aiostream,
-                "reactivex, synchronous": zip_reactivex,
             },
-            {"aiostream": 15.0, "reactivex, synchronous": 4.0},
+            {"aiostream": 15.0},
+        ),
+        Case(
+            "zip of 2, synchronous",
+            25_000 * scale,
+            {OURS: zip_synchronous, "reactivex": zip_reactivex},
+            {"reactivex": 4.0},
         ),
         Case(
             "share to 100",

@@ -8,6 +8,7 @@ from labcore.reactive import (
 )  # a cycle on purpose: operators make what they extend
 from labcore.reactive.core import Down, Feed, Source
 from labcore.reactive.errors import check_positive
+from labcore.reactive.operators.calls import calling, calls_over
 from labcore.reactive.operators.create import as_source
 from labcore.reactive.operators.elements import EmptyResult, Fold, folding
 from labcore.reactive.operators.flatten import (
@@ -290,6 +291,9 @@ class FluxCombine(SharedCombine[T]):
         """
         check_positive("concurrency", concurrency)
         check_positive("prefetch", prefetch)
+        fusion = calls_over(self, mapper)
+        if fusion is not None:
+            return lib.Flux(calling(fusion, mapper, concurrency))
         return lib.Flux(flat_mapping(self, mapper, concurrency, prefetch))
 
     def concat_map(self, mapper: Callable[[T], Streamed[U]]) -> "Flux[U]":
