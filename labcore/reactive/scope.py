@@ -135,13 +135,13 @@ class Scope:
         """Seconds on the loop's clock, which may be virtual."""
         return self._loop.time()
 
-    def soon(self, call: Callable[[], None]) -> None:
+    def soon(self, call: Callable[[], object]) -> None:
         """Run the call at the loop's next turn, after what is ready now."""
         self._calls += 1
         self._loop.call_soon(self._guarded, call)
         self._await_calls()
 
-    def later(self, delay_s: float, call: Callable[[], None]) -> Timer:
+    def later(self, delay_s: float, call: Callable[[], object]) -> Timer:
         """Run the call after that many seconds."""
         self._calls += 1
         timer = _Timer(self, call)
@@ -225,7 +225,7 @@ class Scope:
             pass
         self._group, self._host, self._closed, self._leaving = None, None, False, False
 
-    def _guarded(self, call: Callable[[], None]) -> None:
+    def _guarded(self, call: Callable[[], object]) -> None:
         try:
             if not self._closed:
                 call()
@@ -282,9 +282,9 @@ class _Timer:
 
     __slots__ = ("_call", "_scope", "handle")
 
-    def __init__(self, scope: Scope, call: Callable[[], None]) -> None:
+    def __init__(self, scope: Scope, call: Callable[[], object]) -> None:
         self._scope = scope
-        self._call: Callable[[], None] | None = call
+        self._call: Callable[[], object] | None = call
         self.handle: asyncio.TimerHandle | None = None
 
     def fire(self) -> None:
