@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio
 
-from labcore.reactive.scope import Scope
+from labcore.reactive.scope import Hooks, Scope
 from labcore.reactive.spec import Publisher, Subscription
 from labcore.reactive.testing import VirtualTime
 from labcore.reactive.testing.signals import show
@@ -66,10 +66,15 @@ def _nothing(*_: object) -> None:
 
 
 class Reader:
-    """A subscriber under control; it checks at every signal what always must hold."""
+    """A subscriber under control; it checks at every signal what always must hold.
 
-    def __init__(self, rule: str) -> None:
+    What an operator sends too late and the edge of the library holds back counts as sent, unless
+    `expects_drops`: then the upstream misbehaves on purpose.
+    """
+
+    def __init__(self, rule: str, *, expects_drops: bool = False) -> None:
         self.rule = rule
+        self._expects_drops = expects_drops
         self.values: list[Any] = []
         self.errors: list[BaseException] = []
         self.completions = 0
@@ -111,6 +116,11 @@ class Reader:
         """Count the completion."""
         self._signal("complete")
         self.completions += 1
+
+    def note_dropped(self, value: Any) -> None:
+        """An element that came after the end or after cancel, and was held back."""
+        if not self._expects_drops:
+            self._break("1.08" if self._cancelled else "1.07", f"next({show(value)}) held back")
 
     @property
     def ended(self) -> bool:
@@ -165,7 +175,8 @@ class Reader:
 @asynccontextmanager
 async def reading(publisher: Publisher[Any], reader: Reader) -> AsyncIterator[Reader]:
     """Subscribe the reader in a scope of its own; what always must hold is checked at the end."""
-    async with Scope() as scope:
+    hooks = Hooks(next_dropped=reader.note_dropped)
+    async with Scope(hooks=hooks) as scope:
         publisher.subscribe(reader, scope=scope)
         await settle()
         yield reader

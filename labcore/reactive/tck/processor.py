@@ -64,7 +64,7 @@ async def late_signals_of_the_upstream_go_no_further(apply: Apply) -> None:
     upstream: TestPublisher[Any] = TestPublisher.create_cold_noncompliant(
         Violation.CLEANUP_ON_TERMINATE
     )
-    async with reading(apply(upstream), Reader("4.01")) as reader:
+    async with reading(apply(upstream), Reader("4.01", expects_drops=True)) as reader:
         reader.request(UNBOUNDED)
         upstream.next(1).complete()
         await settle()
@@ -91,7 +91,7 @@ async def a_second_upstream_error_goes_no_further(apply: Apply) -> None:
     upstream: TestPublisher[Any] = TestPublisher.create_cold_noncompliant(
         Violation.CLEANUP_ON_TERMINATE
     )
-    async with reading(apply(upstream), Reader("4.02")) as reader:
+    async with reading(apply(upstream), Reader("4.02", expects_drops=True)) as reader:
         reader.request(UNBOUNDED)
         upstream.error(UpstreamError("first")).error(UpstreamError("second"))
         await settle()

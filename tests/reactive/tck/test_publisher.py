@@ -9,6 +9,8 @@ import pytest
 
 from labcore.reactive import Scope, Subscriber
 from labcore.reactive.tck import RULES, RuleBroken, publisher_rules
+from labcore.reactive.tck.check import Reader, reading
+from labcore.reactive.testing import TestPublisher, Violation, VirtualTime
 
 
 class Counting:
@@ -159,3 +161,21 @@ async def test_checks_run_inside_a_running_loop():
 def test_every_check_names_a_rule_of_the_table():
     known = {rule.number for rule in RULES}
     assert {check.rule for check in publisher_rules(Counting)} <= known
+
+
+def test_an_element_that_the_edge_holds_back_counts_as_sent():
+    late: TestPublisher[int] = TestPublisher.create_noncompliant(Violation.DEFER_CANCELLATION)
+
+    class SendsLate:
+        """Behind the library's guard, and wrong all the same."""
+
+        def subscribe(self, subscriber: Subscriber[int], *, scope: Scope) -> None:
+            late.flux().do_on_cancel(lambda: late.next(1)).subscribe(subscriber, scope=scope)
+
+    async def main() -> None:
+        async with reading(SendsLate(), Reader("1.08")) as reader:
+            reader.request(5)
+            reader.cancel()
+
+    with pytest.raises(RuleBroken, match="held back"):
+        VirtualTime.run(main)
