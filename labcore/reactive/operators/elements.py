@@ -97,18 +97,44 @@ def filtering(source: Source[Any], keep: Callable[[Any], Any]) -> Feed:
     return elementwise(source, make)
 
 
-def map_stage(fn: Callable[[Any], Any], name: str = "map") -> Stage:
+@dataclass(frozen=True, slots=True)
+class Mapped:
     """`map` as a generator, for fused segments; the builtin would end silently on StopIteration."""
 
-    def stage(values: Iterator[Any], _: Scope) -> Iterator[Any]:
+    fn: Callable[[Any], Any]
+    name: str = "map"
+
+    def __call__(self, values: Iterator[Any], _: Scope) -> Iterator[Any]:
+        """The stage."""
+        fn = self.fn
         for value in values:
             try:
                 result = fn(value)
             except Exception as error:  # noqa: BLE001 - passed on with its place noted
-                raise blame(error, name, fn) from error.__cause__
+                raise blame(error, self.name, fn) from error.__cause__
             yield result
 
-    return stage
+    def filtered(self, keep: Callable[[Any], Any]) -> Stage:
+        """This `map` and a `filter` behind it, as one generator."""
+        fn = self.fn
+
+        def stage(values: Iterator[Any], scope: Scope) -> Iterator[Any]:
+            discarded = scope.hooks.discarded
+            for value in values:
+                try:
+                    result = fn(value)
+                except Exception as error:  # noqa: BLE001 - passed on with its place noted
+                    raise blame(error, self.name, fn) from error.__cause__
+                try:
+                    kept = keep(result)
+                except Exception as error:  # noqa: BLE001 - passed on with its place noted
+                    raise blame(error, "filter", keep) from error.__cause__
+                if kept:
+                    yield result
+                elif discarded is not None:
+                    discarded(result)
+
+        return stage
 
 
 def filter_stage(keep: Callable[[Any], Any]) -> Stage:
@@ -132,6 +158,17 @@ def filter_stage(keep: Callable[[Any], Any]) -> Stage:
 def fused(source: Source[Any], stage: Stage) -> Fusion | None:
     """The source's fused segment with one stage more, if it has one."""
     return None if source.fusion is None else source.fusion.then(stage)
+
+
+def fused_filter(source: Source[Any], keep: Callable[[Any], Any]) -> Fusion | None:
+    """As `fused`; right behind a `map` both become one generator, a resume less per element."""
+    fusion = source.fusion
+    if fusion is None:
+        return None
+    if fusion.stages and isinstance(fusion.stages[-1], Mapped):
+        both = fusion.stages[-1].filtered(keep)
+        return Fusion(fusion.base, (*fusion.stages[:-1], both))
+    return fusion.then(filter_stage(keep))
 
 
 @dataclass(frozen=True, slots=True)

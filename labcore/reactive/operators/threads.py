@@ -13,7 +13,7 @@ from labcore.reactive import (
     publishers as lib,
 )  # a cycle on purpose: operators make what they extend
 from labcore.reactive.core import MISSING, Down, Feed, Fusion, Source, Stage
-from labcore.reactive.operators.elements import filter_stage, map_stage
+from labcore.reactive.operators.elements import Mapped, filter_stage
 from labcore.reactive.operators.observe import tap_stage
 from labcore.reactive.outlet import Outlet
 from labcore.reactive.scope import Scheduler
@@ -47,7 +47,7 @@ class Offloaded(lib.Flux[T]):
 
     def map(self, fn: Callable[[T], U]) -> "Offloaded[U]":
         """As Flux.map, on the scheduler."""
-        return self._with(map_stage(fn))
+        return self._with(Mapped(fn))
 
     def filter(self, keep: Callable[[T], object]) -> "Offloaded[T]":
         """As Flux.filter, on the scheduler."""

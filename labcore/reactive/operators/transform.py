@@ -13,14 +13,14 @@ from labcore.reactive.errors import EmptyStreamError, blame, check_not_negative
 from labcore.reactive.operators.elements import (
     EmptyResult,
     Fold,
+    Mapped,
     Offer,
     Stop,
     elementwise,
-    filter_stage,
     filtering,
     folding,
     fused,
-    map_stage,
+    fused_filter,
     mapping,
 )
 from labcore.reactive.spec import Subscription
@@ -148,7 +148,7 @@ class SharedTransform(Source[T]):
 
         Reactor: Flux.filter, Mono.filter
         """
-        return self.like(filtering(self, keep), fusion=fused(self, filter_stage(keep)))
+        return self.like(filtering(self, keep), fusion=fused_filter(self, keep))
 
     def hide(self) -> Self:
         """The same signals with fusion broken off: what is below runs as closures.
@@ -229,7 +229,7 @@ class MonoTransform(SharedTransform[T]):
 
         Reactor: Mono.map
         """
-        return lib.Mono(mapping(self, fn), fusion=fused(self, map_stage(fn)))
+        return lib.Mono(mapping(self, fn), fusion=fused(self, Mapped(fn)))
 
     def flux(self) -> "Flux[T]":
         """The same signals as a Flux.
@@ -263,7 +263,7 @@ class FluxTransform(SharedTransform[T]):
 
         Reactor: Flux.map
         """
-        return lib.Flux(mapping(self, fn), fusion=fused(self, map_stage(fn)))
+        return lib.Flux(mapping(self, fn), fusion=fused(self, Mapped(fn)))
 
     def handle(self, fn: Callable[[T, Callable[[U], None]], None]) -> "Flux[U]":
         """`fn(value, emit)` emits one value for each, or none; it may raise.

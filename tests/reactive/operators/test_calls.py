@@ -22,7 +22,7 @@ class Log:
         self.running += 1
         self.most = max(self.most, self.running)
         try:
-            await anyio.sleep(1)
+            await anyio.sleep(1)  # simulated time
         finally:
             self.running -= 1
             self.ended += 1

@@ -25,7 +25,7 @@ class Calls:
         self.running += 1
         self.most = max(self.most, self.running)
         try:
-            await anyio.sleep(self.seconds)
+            await anyio.sleep(self.seconds)  # simulated time
         finally:
             self.running -= 1
             self.ended += 1
@@ -63,7 +63,7 @@ def test_the_first_failure_cancels_the_others_and_waits_for_them():
 
     async def work(value: int) -> int:
         if value == 3:
-            await anyio.sleep(1)
+            await anyio.sleep(1)  # simulated time
             raise KeyError(value)
         return await calls(value)
 
@@ -78,7 +78,7 @@ def test_the_first_failure_cancels_the_others_and_waits_for_them():
 
 def test_values_come_as_they_are_ready_or_in_order():
     async def slow_first(value: int) -> int:
-        await anyio.sleep(3 - value)
+        await anyio.sleep(3 - value)  # simulated time
         return value
 
     async def main() -> tuple[list[int], list[int], float]:

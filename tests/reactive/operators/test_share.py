@@ -140,13 +140,13 @@ def test_ref_count_waits_for_so_many_and_keeps_the_connection_in_the_grace_time(
 
         async with anyio.create_task_group() as group:
             group.start_soon(read, 3)
-            await anyio.sleep(1)
+            await anyio.sleep(1)  # simulated time
             await state()
             group.start_soon(read, 3)
         await state()
-        await anyio.sleep(9)
+        await anyio.sleep(9)  # simulated time
         await state()
-        await anyio.sleep(2)
+        await anyio.sleep(2)  # simulated time
         await state()
         return states
 

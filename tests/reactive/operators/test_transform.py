@@ -132,3 +132,14 @@ def test_then_waits_for_the_end():
         .expect_next("done")
         .verify_complete()
     )
+
+
+def test_a_filter_behind_a_map_blames_the_right_one_of_the_two():
+    def refuse(_: int) -> bool:
+        raise KeyError("refuse")
+
+    for source in (Flux.just(1), Flux.just(1).hide()):
+        errors: list[Exception] = []
+        flux = source.map(str).map(len).filter(refuse).do_on_error(errors.append)
+        StepVerifier.create(flux).verify_error(KeyError)
+        assert errors[0].__notes__ == ["in filter(refuse)"]
