@@ -42,6 +42,7 @@ class _Last:
 
     def complete(self) -> None:
         self.done = True
+        self.up = None  # or subscriber and subscription would wait for the garbage collector
         if self.waiter is not None and not self.waiter.done():
             self.waiter.set_result(None)
 
@@ -51,8 +52,9 @@ class _Last:
             await self.waiter
 
     def cancel(self) -> None:
-        if not self.done and self.up is not None:
-            self.up.cancel()
+        up, self.up = self.up, None
+        if not self.done and up is not None:
+            up.cancel()
 
 
 async def last_value(source: Source[T], *, default: Any = MISSING) -> Any:
