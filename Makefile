@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 EXTRAS ?= dev,benchmarks,cluster
 
 .DEFAULT_GOAL := help
-.PHONY: help lab compare test check format notebooks clean
+.PHONY: help lab compare test check format docs constraints clean
 
 help: ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,14 @@ check: $(STAMP) ## Format, lint, floors, types, spelling, notebooks
 format: $(STAMP) ## Format and repair what can be repaired
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(STAMP) ## Renew the documents that are made from the code
+	$(BIN)/python -c "from pathlib import Path; from labcore.reactive.dictionary import as_markdown; \
+	p = Path('docs/reactor-to-labcore.md'); t = p.read_text(); \
+	p.write_text(t[: t.index('| Reactor')] + as_markdown())"
+
+constraints: $(STAMP) ## Pin what is installed now
+	@(head -2 constraints.txt; $(BIN)/python -m pip freeze --exclude-editable) > constraints.new && mv constraints.new constraints.txt
 
 clean: ## Remove the environment, caches and recordings
 	rm -rf $(VENV) runs build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -12,6 +12,7 @@ from labcore.show.charts import (
     throughput_against_concurrency,
     verdict_forest,
 )
+from labcore.show.marbles import Marbles, marbles
 from labcore.show.palette import LaneStyle, lane_styles
 from labcore.show.report import render_report, write_report
 from labcore.show.summary import answer_of, print_summary, summary_text
@@ -20,11 +21,13 @@ __all__ = [
     "CHARTS",
     "Chart",
     "LaneStyle",
+    "Marbles",
     "answer_of",
     "cost_per_request",
     "lane_styles",
     "latency_against_rate",
     "latency_over_time",
+    "marbles",
     "paired_ratios",
     "percentile_curve",
     "print_summary",
