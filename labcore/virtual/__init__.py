@@ -15,9 +15,9 @@ from labcore.virtual.errors import PoolExhaustedError, TimeLimitExceededError, h
 from labcore.virtual.executor import (
     BlockingExecutor,
     PlatformThreadExecutor,
-    VirtualFuture,
     VirtualThreadExecutor,
 )
+from labcore.virtual.future import VirtualFuture
 from labcore.virtual.http import (
     HttpClient,
     HttpReply,
@@ -27,7 +27,14 @@ from labcore.virtual.http import (
     send,
 )
 from labcore.virtual.scope import Policy, StructuredTaskScope
-from labcore.virtual.thread import VirtualThread, await_, carry, current_thread, sleep
+from labcore.virtual.thread import (
+    VirtualThread,
+    await_,
+    carry,
+    current_thread,
+    sleep,
+    start_virtual_thread,
+)
 from labcore.virtual.world import World, platform_world, virtual_world
 
 __all__ = [
@@ -59,5 +66,6 @@ __all__ = [
     "platform_world",
     "send",
     "sleep",
+    "start_virtual_thread",
     "virtual_world",
 ]

@@ -5,25 +5,30 @@ have `call`, by which an event-loop server hands a blocking handler over and awa
 """
 
 import asyncio
+import atexit
 import contextvars
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any, Protocol, TypeVar
+from functools import partial
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import anyio
 
 from labcore.kernel import UsageError
-from labcore.virtual.carrier import Carrier
-from labcore.virtual.thread import VirtualThread, await_, carry, current_thread, start
+from labcore.virtual.carrier import Carrier, running_loop
+from labcore.virtual.future import VirtualFuture, refuse_on_an_event_loop
+from labcore.virtual.thread import VirtualThread, carry, current_thread
 
 T = TypeVar("T")
+_AFTER_SHUTDOWN = "cannot schedule new futures after shutdown"  # the standard library's words
 
 
 class BlockingExecutor(Protocol):
-    """What a lane's server needs of an executor."""
+    """What a lane's server and a scope need of an executor."""
 
     async def call(self, fn: Callable[..., T], *args: Any) -> T:
         """Run blocking-style code and await its outcome."""
@@ -33,8 +38,16 @@ class BlockingExecutor(Protocol):
         """Start blocking-style code; its future."""
         ...
 
-    def latch(self) -> "Future[None]":
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Accept nothing more."""
+        ...
+
+    def latch(self) -> "Future[Any]":
         """A one-shot signal whose `result()` waits the way this executor's work waits."""
+        ...
+
+    def for_forks(self) -> "BlockingExecutor":
+        """Where work may run that the calling thread will wait for."""
         ...
 
     def gauges(self) -> Mapping[str, float]:
@@ -48,7 +61,9 @@ class PlatformThreadExecutor(ThreadPoolExecutor):
     def __init__(self, max_workers: int, *, name: str) -> None:
         if max_workers < 1:
             raise UsageError(f"max_workers={max_workers} must be at least 1")
-        super().__init__(max_workers=max_workers, thread_name_prefix=name)
+        self._own = threading.local()
+        super().__init__(max_workers, thread_name_prefix=name, initializer=self._mark)
+        self.name = name
         self.max_workers = max_workers
         self._counter = threading.Lock()
         self._busy = 0
@@ -67,7 +82,7 @@ class PlatformThreadExecutor(ThreadPoolExecutor):
         """Run on a pool thread.
 
         Cancelled while queued, the code never runs. Cancelled while running, an OS thread cannot be
-        interrupted: the caller waits for it to end and is then cancelled.
+        interrupted: the caller waits for it to end, drops its outcome and is then cancelled.
         """
         future = self.submit(fn, *args)
         try:
@@ -76,9 +91,18 @@ class PlatformThreadExecutor(ThreadPoolExecutor):
             await _until_done(future)
             raise
 
-    def latch(self) -> "Future[None]":
+    def latch(self) -> "Future[Any]":
         """A future that blocks the OS thread waiting for it."""
         return Future()
+
+    def for_forks(self) -> "PlatformThreadExecutor":
+        """This pool, or a new one of its size when a thread of this pool asks.
+
+        Pool threads that wait for work queued behind themselves would lock the pool up for good.
+        """
+        if getattr(self._own, "here", False):
+            return PlatformThreadExecutor(self.max_workers, name=f"{self.name}-nested")
+        return self
 
     def gauges(self) -> Mapping[str, float]:
         """Size, busy and queued, as the charts name them."""
@@ -89,6 +113,9 @@ class PlatformThreadExecutor(ThreadPoolExecutor):
             "worker_pool_busy": busy,
             "worker_pool_queued": max(0, outstanding - busy),
         }
+
+    def _mark(self) -> None:
+        self._own.here = True
 
     def _count_busy(
         self, fn: Callable[..., T], args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -106,150 +133,202 @@ class PlatformThreadExecutor(ThreadPoolExecutor):
             self._outstanding -= 1
 
 
-class VirtualFuture(Future[T]):
-    """A future whose `result` parks a virtual thread instead of blocking its carrier."""
+class _Work(NamedTuple):
+    """What one virtual thread is to do, where its outcome goes, and where it runs."""
 
-    thread: VirtualThread | None = None
-
-    def result(self, timeout: float | None = None) -> T:
-        """As `concurrent.futures.Future.result`."""
-        self._park(timeout)
-        return super().result(0 if current_thread() is not None else timeout)
-
-    def exception(self, timeout: float | None = None) -> BaseException | None:
-        """As `concurrent.futures.Future.exception`."""
-        self._park(timeout)
-        return super().exception(0 if current_thread() is not None else timeout)
-
-    def _park(self, timeout: float | None) -> None:
-        if self.done() or current_thread() is None:
-            return
-        await_(asyncio.wait([asyncio.wrap_future(self)], timeout=timeout))
-
-
-_Entry = tuple[VirtualFuture[Any], Callable[[], Any], asyncio.AbstractEventLoop | None]
+    future: VirtualFuture[Any]
+    fn: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    context: contextvars.Context
+    loop: asyncio.AbstractEventLoop
 
 
 class VirtualThreadExecutor(Executor):
-    """A virtual thread for each piece of work, unbounded unless `max_concurrency` says otherwise.
+    """A virtual thread for each piece of work, all at once unless `max_concurrency` bounds them.
 
     Work runs on the event loop of the caller, if it has one, else on a carrier of the executor's own,
-    started with the first use.
+    started with the first use. What is parked on a caller's loop when that loop ends is abandoned.
     """
 
     def __init__(self, *, name: str, max_concurrency: int | None = None) -> None:
         if max_concurrency is not None and max_concurrency < 1:
             raise UsageError(f"max_concurrency={max_concurrency} must be at least 1, or None")
-        self._name = name
+        self.name = name
         self._limit = max_concurrency
-        self._lock = threading.Lock()
-        self._idle = threading.Condition(self._lock)
-        self._active = 0
-        self._carried = 0
-        self._pending: deque[_Entry] = deque()
+        self._idle = threading.Condition()
+        self._active = 0  # hold a slot
+        self._carried = 0  # run as part of a caller's task
+        self._unfinished = 0  # submitted, outcome not yet told
+        self._waiting: deque[_Work] = deque()
         self._carrier: Carrier | None = None
         self._closed = False
 
     async def call(self, fn: Callable[..., T], *args: Any) -> T:
         """Run as part of the calling task: its waits are awaited by that task, no task is added.
 
-        Cancelling the task raises `asyncio.CancelledError` at the park point.
+        Where `max_concurrency` bounds the executor, it waits for its turn among all submitted work, as
+        a thread of its own. Cancelling raises `asyncio.CancelledError` at the park point.
         """
+        if self._limit is not None:
+            return await self._call_in_turn(fn, *args)
+        if self._closed:
+            raise RuntimeError(_AFTER_SHUTDOWN)
         self._carried += 1
         try:
-            return await carry(fn, *args, name=self._name)
+            return await carry(fn, *args, name=self.name)
         finally:
             self._carried -= 1
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> "VirtualFuture[T]":
         """Start a virtual thread; it sees the caller's context variables."""
-        future: VirtualFuture[T] = VirtualFuture()
+        running = running_loop()
         context = contextvars.copy_context()
-        loop = _running_loop()
-        with self._lock:
+        with self._idle:
             if self._closed:
-                raise RuntimeError("cannot schedule new futures after shutdown")
-            if loop is None and self._carrier is None:
-                self._carrier = Carrier(f"{self._name}-carrier")
-            self._pending.append((future, lambda: context.run(fn, *args, **kwargs), loop))
-        self._start_more()
+                raise RuntimeError(_AFTER_SHUTDOWN)
+            loop = self._own_loop() if running is None else running
+            future: VirtualFuture[T] = VirtualFuture(loop)
+            work = _Work(future, fn, args, kwargs, context, loop)
+            self._unfinished += 1
+            if self._limit is not None and self._active >= self._limit:
+                self._waiting.append(work)
+                return future
+            self._active += 1
+        self._dispatch(work)
         return future
 
-    def latch(self) -> "Future[None]":
-        """A future that parks the virtual thread waiting for it."""
+    def latch(self) -> "VirtualFuture[Any]":
+        """A future that parks the virtual thread waiting for it.
+
+        Raises: UsageError where waiting would block an event loop.
+        """
+        refuse_on_an_event_loop("waiting for virtual threads")
         return VirtualFuture()
+
+    def for_forks(self) -> "VirtualThreadExecutor":
+        """This executor, or, when a virtual thread asks a bounded one, a new one of its bound.
+
+        Threads that hold a slot and wait for work without one would lock the executor up for good.
+        """
+        if self._limit is None or current_thread() is None:
+            return self
+        return VirtualThreadExecutor(name=f"{self.name}-nested", max_concurrency=self._limit)
 
     def gauges(self) -> Mapping[str, float]:
         """How many virtual threads there are."""
         return {"virtual_threads": self._active + self._carried}
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """As the standard library's executors.
+        """As the standard library's executors; what `call` runs belongs to its tasks, not to us.
 
         Raises:
-            UsageError: asked to wait on the very loop that carries unfinished work.
+            UsageError: asked to wait for unfinished work on a thread that runs an event loop.
         """
-        with self._lock:
+        if wait and self._unfinished and running_loop() is not None:
+            raise UsageError(
+                f"shutdown(wait=True) would block the event loop on {self._unfinished} unfinished "
+                "virtual threads; await their futures first: asyncio.wrap_future(future)"
+            )
+        with self._idle:
             self._closed = True
-            dropped = [entry[0] for entry in self._pending] if cancel_futures else []
-            if cancel_futures:
-                self._pending.clear()
-            unfinished = bool(self._active or self._pending)
+            dropped = [work.future for work in self._waiting] if cancel_futures else []
+            carrier = self._carrier
         for future in dropped:
             future.cancel()
-        if not wait:
-            return
-        if unfinished and _running_loop() is not None and self._carrier is None:
-            raise UsageError("shutdown(wait=True) would block the carrier of unfinished work")
-        with self._idle:
-            self._idle.wait_for(lambda: not self._active and not self._pending)
-            carrier, self._carrier = self._carrier, None
-        if carrier is not None:
-            carrier.close()
+        if wait:
+            with self._idle:
+                self._idle.wait_for(lambda: not self._unfinished)
+        self._stop_if_done()
+        if wait and carrier is not None:
+            carrier.join()
 
-    def _start_more(self) -> None:
-        while True:
-            with self._lock:
-                full = self._limit is not None and self._active >= self._limit
-                if full or not self._pending:
-                    return
-                future, run, loop = self._pending.popleft()
-                self._active += 1
-            if not future.set_running_or_notify_cancel():
-                self._ended()
-                continue
-            target = self._own_loop() if loop is None else loop
-            if target is _running_loop():
-                self._launch(future, run, target)
-            else:
-                target.call_soon_threadsafe(self._launch, future, run, target)
+    async def _call_in_turn(self, fn: Callable[..., T], *args: Any) -> T:
+        future = self.submit(fn, *args)
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            future.interrupt()
+            await _until_done(future)
+            raise
 
     def _own_loop(self) -> asyncio.AbstractEventLoop:
-        carrier = self._carrier
-        if carrier is None:
-            raise RuntimeError("the executor's own carrier has ended")
-        return carrier.loop
+        if self._carrier is None:
+            self._carrier = Carrier(f"{self.name}-carrier")
+            _with_carrier.add(self)
+            weakref.finalize(self, self._carrier.stop).atexit = False
+        return self._carrier.loop
 
-    def _launch(
-        self, future: VirtualFuture[Any], run: Callable[[], Any], loop: asyncio.AbstractEventLoop
-    ) -> None:
-        def body() -> None:
-            try:
-                value = run()
-            except BaseException as exc:  # noqa: BLE001 - the future carries it to whoever asks
-                self._ended()
-                future.set_exception(exc)
-            else:
-                self._ended()
-                future.set_result(value)
+    def _dispatch(self, work: _Work) -> None:
+        """Let the work begin on its loop, which must be the one to find out if it was cancelled."""
+        if work.loop is running_loop():
+            work.loop.call_soon(self._begin, work)
+        elif self._carrier is not None and work.loop is self._carrier.loop:
+            self._carrier.call(self._begin, work)
+        else:
+            work.loop.call_soon_threadsafe(self._begin, work)
 
-        future.thread = start(body, loop, name=self._name)
+    def _begin(self, work: _Work) -> None:
+        if not work.future.set_running_or_notify_cancel():
+            self._give_up_slot()
+            self._told()
+            return
+        fn = partial(work.fn, **work.kwargs) if work.kwargs else work.fn
+        told = partial(self._tell, work.future)
+        thread = VirtualThread(
+            fn, loop=work.loop, context=work.context, name=self.name, on_end=told
+        )
+        work.future.begun(thread)
+        thread.step(*work.args)
 
-    def _ended(self) -> None:
+    def _tell(self, future: VirtualFuture[Any], value: Any, error: BaseException | None) -> None:
+        """The outcome of a virtual thread goes into its future, whatever it is."""
+        self._give_up_slot()
+        if error is None:
+            future.set_result(value)
+        else:
+            future.set_exception(_as_outcome(error))
+        future.ended()
+        self._told()
+
+    def _give_up_slot(self) -> None:
         with self._idle:
-            self._active -= 1
-            self._idle.notify_all()
-        self._start_more()
+            if self._waiting:
+                work = self._waiting.popleft()
+            else:
+                self._active -= 1
+                return
+        self._dispatch(work)
+
+    def _told(self) -> None:
+        with self._idle:
+            self._unfinished -= 1
+            if not self._unfinished:
+                self._idle.notify_all()
+        if self._closed:
+            self._stop_if_done()
+
+    def _stop_if_done(self) -> None:
+        with self._idle:
+            if self._unfinished or self._carrier is None:
+                return
+            carrier = self._carrier
+        carrier.stop()
+
+
+_with_carrier: "weakref.WeakSet[VirtualThreadExecutor]" = weakref.WeakSet()
+
+
+@atexit.register
+def _finish_work() -> None:
+    """An interpreter that ends first waits for submitted work, as it does for pool threads."""
+    for executor in list(_with_carrier):
+        executor.shutdown(wait=True)
+
+
+def _as_outcome(error: BaseException) -> BaseException:
+    # Asyncio's own would look like a cancellation of whoever asks for the result.
+    return CancelledError() if isinstance(error, asyncio.CancelledError) else error
 
 
 async def _until_done(future: "Future[Any]") -> None:
@@ -260,10 +339,3 @@ async def _until_done(future: "Future[Any]") -> None:
     while not done.is_set():
         with anyio.CancelScope(shield=True), suppress(asyncio.CancelledError):
             await done.wait()
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None

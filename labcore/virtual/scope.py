@@ -1,8 +1,7 @@
 """Structured concurrency for blocking code: what is forked in a scope has ended when it is left.
 
 The same scope serves platform and virtual threads; the executor given to it decides what a fork is and
-how joining waits. With platform threads the executor must be another than the one whose thread opens
-the scope, or nested waits could use up the pool; a `World` sees to that.
+how joining waits.
 
 Source: JEP 453 and JEP 505, Structured Concurrency (`StructuredTaskScope`).
 """
@@ -20,9 +19,11 @@ from typing import Any, Self, TypeVar, cast
 
 from labcore.kernel import UsageError
 from labcore.virtual.errors import TimeLimitExceededError
-from labcore.virtual.executor import BlockingExecutor, VirtualFuture
+from labcore.virtual.executor import BlockingExecutor
+from labcore.virtual.future import VirtualFuture
 
 T = TypeVar("T")
+_Outcome = Future[Any]
 
 
 class Policy(Enum):
@@ -36,10 +37,12 @@ class StructuredTaskScope:
     """Fork, join, read results. Leaving the block waits for every fork, whatever happened.
 
     Forks that have not begun are cancelled for good; a running virtual thread is interrupted at its park
-    point; a running platform thread cannot be, so leaving waits for it to finish.
+    point; a running platform thread cannot be, so leaving waits for it to finish. A fork that was
+    cancelled or interrupted raises `concurrent.futures.CancelledError` from its `result`.
 
     Args:
-        executor: runs the forks.
+        executor: runs the forks; a scope opened on one of its bounded threads gets threads of its own,
+            so that no nesting of scopes can lock up.
         limit: how many forks run at once; the others wait their turn in order. None: all.
         deadline_s: seconds from the opening after which `join` gives up.
         policy: what ends the scope early.
@@ -55,38 +58,42 @@ class StructuredTaskScope:
     ) -> None:
         if limit is not None and limit < 1:
             raise UsageError(f"limit={limit} must be at least 1, or None for no limit")
-        self._executor = executor
+        if deadline_s is not None and deadline_s <= 0:
+            raise UsageError(f"deadline_s={deadline_s} must be above 0, or None for no deadline")
+        self._given = executor
+        self._executor = executor.for_forks()
         self._limit = limit
         self._deadline_s = None if deadline_s is None else time.monotonic() + deadline_s
         self._policy = policy
         self._lock = threading.RLock()
-        self._forks: list[Future[Any]] = []
-        self._waiting: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
-        self._running: dict[Future[Any], Future[Any]] = {}
-        self._unfinished = 0
+        self._waiting: deque[tuple[_Outcome, Callable[[], Any]]] = deque()
+        self._running: dict[_Outcome, Future[Any]] = {}
         self._settled = executor.latch()  # the scope has its answer
         self._empty = executor.latch()  # nothing runs any more
         self._first_failure: BaseException | None = None
-        self._winner: Future[Any] | None = None
+        self._winner: _Outcome | None = None
         self._open = False
+        self._forked = False
         self._joined = False
+        self._shut = False
 
     def fork(self, fn: Callable[..., T], *args: Any) -> "Future[T]":
         """Start `fn(*args)` beside the caller; read its result after `join`.
+
+        In a scope that is over already, it never starts.
 
         Raises: UsageError outside the block or after `join`.
         """
         if not self._open or self._joined:
             raise UsageError("fork inside the scope's block and before its join")
-        outcome = cast("Future[T]", self._executor.latch())
+        self._forked = True
+        outcome = cast("Future[T]", self._given.latch())
         with self._lock:
-            self._forks.append(outcome)
-            if self._is_over():
+            if self._shut:
                 outcome.cancel()
                 return outcome
-            self._unfinished += 1
-            self._waiting.append((outcome, lambda: fn(*args)))
-        self._start_more()
+            self._waiting.append((outcome, partial(fn, *args)))
+        self._go_on()
         return outcome
 
     def join(self) -> Self:
@@ -100,10 +107,12 @@ class StructuredTaskScope:
         if not self._open:
             raise UsageError("join inside the scope's block")
         self._joined = True
-        with self._lock:
-            if self._unfinished == 0:
-                _set(self._settled)
-        self._await_settled()
+        self._go_on()
+        left_s = None if self._deadline_s is None else self._deadline_s - time.monotonic()
+        try:
+            self._settled.result(None if left_s is None else max(0.0, left_s))
+        except TimeoutError as exc:
+            raise TimeLimitExceededError("the scope's deadline passed before its join") from exc
         if self._winner is None and self._first_failure is not None:
             raise self._first_failure
         return self
@@ -117,9 +126,11 @@ class StructuredTaskScope:
     def shutdown(self) -> None:
         """Cancel what has not begun and interrupt what runs; return at once."""
         with self._lock:
+            if self._shut:
+                return
+            self._shut = True
             dropped = list(self._waiting)
             self._waiting.clear()
-            self._unfinished -= len(dropped)
             running = list(self._running.values())
             _set(self._settled)
         for outcome, _ in dropped:
@@ -137,51 +148,54 @@ class StructuredTaskScope:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        unjoined = bool(self._forks) and not self._joined
         self._open = False
         self.shutdown()
         self._drain()
-        if unjoined and error is None:
+        if self._executor is not self._given:
+            self._executor.shutdown()
+        if self._forked and not self._joined and error is None:
             raise UsageError("the scope was left without a join; its forks were cancelled")
-
-    def _await_settled(self) -> None:
-        left_s = None if self._deadline_s is None else self._deadline_s - time.monotonic()
-        try:
-            self._settled.result(None if left_s is None else max(0.0, left_s))
-        except TimeoutError as exc:
-            raise TimeLimitExceededError("the scope's deadline passed before its join") from exc
 
     def _drain(self) -> None:
         with self._lock:
             if not self._running:
-                _set(self._empty)
-        interrupted = False
+                return
+        cancelled: asyncio.CancelledError | None = None
         while True:
             try:
                 self._empty.result()
-            except asyncio.CancelledError:  # no orphan, even when the owner is cancelled meanwhile
-                interrupted = True
+            except asyncio.CancelledError as exc:  # no orphan, even when the owner is cancelled now
+                cancelled = exc
             else:
                 break
-        if interrupted:
-            raise asyncio.CancelledError
+        if cancelled is not None:
+            raise cancelled
 
-    def _start_more(self) -> None:
+    def _go_on(self) -> None:
+        """Start forks up to the limit; with none left to wait for, the join has its answer."""
         while True:
             with self._lock:
+                if self._joined and not self._running and not self._waiting:
+                    _set(self._settled)
                 full = self._limit is not None and len(self._running) >= self._limit
                 if full or not self._waiting:
                     return
                 outcome, run = self._waiting.popleft()
                 if not outcome.set_running_or_notify_cancel():
-                    self._unfinished -= 1
                     continue
                 # Submitting under the lock keeps `shutdown` from missing a fork that just began.
-                future = self._executor.submit(run)
-                self._running[outcome] = future
+                self._running[outcome] = future = self._submit(run)
             future.add_done_callback(partial(self._finished, outcome))
 
-    def _finished(self, outcome: "Future[Any]", done: "Future[Any]") -> None:
+    def _submit(self, run: Callable[[], Any]) -> "Future[Any]":
+        try:
+            return self._executor.submit(run)
+        except RuntimeError as exc:  # the executor is shut down: a fork that failed
+            failed: Future[Any] = Future()
+            failed.set_exception(exc)
+            return failed
+
+    def _finished(self, outcome: _Outcome, done: "Future[Any]") -> None:
         error = _error_of(done)
         if error is None:
             outcome.set_result(done.result())
@@ -189,34 +203,28 @@ class StructuredTaskScope:
             outcome.set_exception(error)
         with self._lock:
             del self._running[outcome]
-            self._unfinished -= 1
             over = self._note(outcome, error)
-            if self._joined and self._unfinished == 0:
-                over = True
-            if over:
-                _set(self._settled)
+        if over:
+            self.shutdown()
+        self._go_on()
+        with self._lock:
             if not self._open and not self._running:
                 _set(self._empty)
-        if self._is_over():
-            self.shutdown()
-        else:
-            self._start_more()
 
-    def _note(self, outcome: "Future[Any]", error: BaseException | None) -> bool:
-        """Remember a first failure or success; whether it gives the scope its answer."""
-        if error is not None:
-            if self._first_failure is None:
-                self._first_failure = error
-            return self._policy is Policy.SHUTDOWN_ON_FAILURE
-        if self._policy is Policy.SHUTDOWN_ON_SUCCESS and self._winner is None:
-            self._winner = outcome
-            return True
-        return False
+    def _note(self, outcome: _Outcome, error: BaseException | None) -> bool:
+        """Remember a first failure or success; whether it gives the scope its answer.
 
-    def _is_over(self) -> bool:
-        if self._policy is Policy.SHUTDOWN_ON_FAILURE:
-            return self._first_failure is not None
-        return self._winner is not None
+        What ends after the shutdown was told to, and is no answer.
+        """
+        if self._shut:
+            return False
+        if error is None:
+            if self._policy is Policy.SHUTDOWN_ON_SUCCESS:
+                self._winner = outcome
+            return self._policy is Policy.SHUTDOWN_ON_SUCCESS
+        if self._first_failure is None:
+            self._first_failure = error
+        return self._policy is Policy.SHUTDOWN_ON_FAILURE
 
 
 def _error_of(done: "Future[Any]") -> BaseException | None:
@@ -232,7 +240,7 @@ def _set(latch: "Future[None]") -> None:
 
 
 def _interrupt(future: "Future[Any]") -> None:
-    if isinstance(future, VirtualFuture) and future.thread is not None:
-        future.thread.loop.call_soon_threadsafe(future.thread.interrupt)
+    if isinstance(future, VirtualFuture):
+        future.interrupt()
     else:
         future.cancel()

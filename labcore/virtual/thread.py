@@ -1,12 +1,14 @@
 """Virtual threads: greenlets that park on an event loop, their carrier, instead of blocking it.
 
 A virtual thread runs blocking-style code. Where that code would block, it *parks*: its greenlet
-switches away, the carrier goes on with other work, and an event of the loop *mounts* it again. Two
-ways of being carried, one class:
+switches away, the carrier goes on with other work, and an event of the loop *mounts* it again. How it
+parks depends on what it waits for, so that each wait costs no more than it must:
 
-- `carry(fn)` runs a virtual thread as part of the asyncio task that awaits it: its waits are awaited by
-  that very task, so a request handler pays no second task, and cancelling the task unwinds the thread.
-- `start(fn, loop)` runs one that belongs to nobody's task: it parks by plain loop callbacks.
+- A thread that was started waits for timers and futures by plain loop callbacks, without a task.
+- The first coroutine it waits for needs a task; from then on that one task carries the thread and
+  awaits everything for it. A cancellation then arrives inside the coroutine, as asyncio's own code expects.
+- `carry(fn)` runs a thread that is carried from the beginning by the task that awaits it: a request
+  handler pays no second task, and cancelling the task unwinds the thread.
 
 A computation, or a blocking call that does not park, stalls everything else on its carrier: that is
 *pinning*, and as true here as on the JVM.
@@ -17,87 +19,206 @@ Source: JEP 444, Virtual Threads (mount, park, carrier, pinning).
 import asyncio
 import contextvars
 from collections.abc import Awaitable, Callable
+from functools import partial
 from itertools import count
 from typing import Any, TypeVar, cast
 
 import greenlet
 
 from labcore.kernel import UsageError
+from labcore.virtual.carrier import running_loop
 
 T = TypeVar("T")
+OnEnd = Callable[[Any, BaseException | None], None]  # the value, or the error
 _numbers = count(1)
 
 
 class VirtualThread(greenlet.greenlet):
-    """One virtual thread. Make it by `carry` or `start`; it lives on one loop, on one OS thread."""
+    """One virtual thread; it lives on one loop and so on one OS thread.
+
+    Made by `start_virtual_thread`, `carry` and `VirtualThreadExecutor`; `current_thread` is the running
+    one. An error that ends a started thread goes to the loop's exception handler.
+    """
+
+    # Class-wide until set: a hundred thousand parked threads need few of them.
+    _task: "asyncio.Task[Any] | None" = None  # carries this thread, once there is one
+    _future: "asyncio.Future[Any] | None" = None  # parked on it
+    _timer: asyncio.Handle | None = None  # parked until it rings
+    _interrupted = False
+    _joining: "tuple[asyncio.Future[None], ...]" = ()
 
     def __init__(
         self,
-        run: Callable[[], Any],
+        fn: Callable[..., Any],
         *,
         loop: asyncio.AbstractEventLoop,
-        carried: bool,
-        name: str = "",
+        context: contextvars.Context | None,
+        name: str = "virtual",
+        on_end: "OnEnd | None" = None,
     ) -> None:
-        super().__init__(run)
-        self.name = name or f"virtual-{next(_numbers)}"
+        # The greenlet runs `fn` itself: each call between would be copied at every switch.
+        super().__init__(fn)
         self.loop = loop
-        self._carried = carried
-        self._parked_on: asyncio.Future[Any] | None = None
-        self._interrupted = False
-        self.gr_context = contextvars.copy_context()
+        self.gr_context = context
+        self._on_end = on_end
+        self._named = (name, next(_numbers))
+
+    @property
+    def name(self) -> str:
+        """The name given and a number of its own: `order-17`."""
+        return f"{self._named[0]}-{self._named[1]}"
+
+    def join(self, timeout_s: float | None = None) -> bool:
+        """Park the current virtual thread until this one has ended; False when time ran out.
+
+        Raises: UsageError outside a virtual thread of the same loop.
+        """
+        if self.dead:
+            return True
+        joiner = current_thread()
+        if joiner is None or joiner.loop is not self.loop:
+            raise UsageError(f"join {self.name} from a virtual thread on the same loop")
+        ended: asyncio.Future[None] = self.loop.create_future()
+        self._joining = (*self._joining, ended)
+        joiner.wait_at_most(ended, timeout_s)
+        return self.dead
+
+    def wait_at_most(self, future: "asyncio.Future[None]", timeout_s: float | None) -> None:
+        """Park until the signal is given, or for so long."""
+        timer = None if timeout_s is None else self.loop.call_later(timeout_s, wake, future)
+        try:
+            self.wait_for(future)
+        finally:
+            if timer is not None:
+                timer.cancel()
 
     def wait_for(self, awaitable: Awaitable[T]) -> T:
         """Park until the awaitable is done; its value or its error. Only from within this thread."""
-        if self._carried:
+        if self._task is not None:
             return cast("T", self._unmount(awaitable))
-        return self._park(asyncio.ensure_future(awaitable, loop=self.loop))
+        if asyncio.isfuture(awaitable):
+            return cast("T", self._park_on(awaitable))
+        return self._become_carried(awaitable)
 
     def sleep(self, seconds: float) -> None:
-        """Park for a while; one timer of the loop, no task."""
-        if self._carried:
+        """Park for a while. Raises: UsageError for a negative time, as `time.sleep` does."""
+        if seconds < 0:
+            raise UsageError(f"cannot sleep for {seconds} s; give 0 or more")
+        if self._task is not None:
             self._unmount(asyncio.sleep(seconds))
             return
-        woken: asyncio.Future[None] = self.loop.create_future()
-        timer = self.loop.call_later(seconds, _wake, woken)
-        try:
-            self._park(woken)
-        finally:
-            timer.cancel()
+        self._raise_if_interrupted()
+        self._timer = self.loop.call_later(seconds, self.step)
+        self._unmount()
+        self._timer = None
+        self._raise_if_interrupted()
 
     def interrupt(self) -> None:
         """Raise `asyncio.CancelledError` where the thread is parked, or at its next park.
 
-        Only for threads made by `start`, and only on their loop's own OS thread; a carried thread is
-        interrupted by cancelling the task that carries it.
+        Only on the loop's own OS thread.
         """
+        if self.dead:
+            return
+        if self._task is not None:
+            self._task.cancel()
+            return
         self._interrupted = True
-        if self._parked_on is not None:
-            self._parked_on.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+            self.loop.call_soon(self.step)
+        elif self._future is not None:
+            self._future.cancel()
+
+    def carried_by(self, task: "asyncio.Task[Any] | None") -> None:
+        """Let that task await whatever this thread waits for."""
+        self._task = task
 
     def mount(self, *arguments: Any) -> Any:
-        """Run until the next park or the end, from whichever greenlet calls."""
+        """Run until the next park or the end, from whichever greenlet calls. Raises what ends it."""
         self.parent = greenlet.getcurrent()
-        return self.switch(*arguments)
+        try:
+            return self.switch(*arguments)
+        finally:
+            if self._joining and self.dead:
+                self._wake_joining()
 
     def mount_with(self, error: BaseException) -> Any:
         """As `mount`, raising the error inside."""
         self.parent = greenlet.getcurrent()
-        return self.throw(error)
+        try:
+            return self.throw(error)
+        finally:
+            if self._joining and self.dead:
+                self._wake_joining()
 
-    def _park(self, future: "asyncio.Future[T]") -> T:
+    def step(self, *arguments: Any) -> None:
+        """Mount from a callback of the loop; the end, if this is it, is told to `on_end`."""
+        try:
+            value = self.mount(*arguments)
+        except BaseException as exc:  # noqa: BLE001 - told to whoever started the thread
+            self._tell(None, exc)
+        else:
+            if self.dead:
+                self._tell(value, None)
+
+    def _wake_joining(self) -> None:
+        for joining in self._joining:
+            wake(joining)
+
+    def _park_on(self, future: "asyncio.Future[T]") -> T:
         if self._interrupted:
             future.cancel()
-            self._interrupted = False
-            raise asyncio.CancelledError
-        if not future.done():
-            self._parked_on = future
+        elif not future.done():
+            self._future = future
             future.add_done_callback(self._unpark)
             self._unmount()
-            self._parked_on = None
-        if future.cancelled():
-            self._interrupted = False
+            self._future = None
+        self._raise_if_interrupted()
         return future.result()
+
+    def _become_carried(self, awaitable: Awaitable[T]) -> T:
+        if self._interrupted:
+            _discard(awaitable)
+            self._raise_if_interrupted()
+        # The thread's very context, not a copy: the coroutine sees what the thread has set.
+        task = self.loop.create_task(
+            self._be_carried(awaitable), context=greenlet.getcurrent().gr_context
+        )
+        task.add_done_callback(partial(self._carrier_gone, awaitable))
+        self._task = task
+        value = self._unmount()
+        self._raise_if_interrupted()
+        return cast("T", value)
+
+    async def _be_carried(self, awaitable: Awaitable[Any]) -> None:
+        try:
+            value = await _carry_on(self, awaitable)
+        except BaseException as exc:  # noqa: BLE001 - told to whoever started the thread
+            self._tell(None, exc)
+        else:
+            self._tell(value, None)
+
+    def _carrier_gone(self, awaitable: Awaitable[Any], _task: "asyncio.Task[Any]") -> None:
+        """A task cancelled before its first step has done nothing; the thread must still hear of it."""
+        if not self.dead:
+            self._task = None
+            _discard(awaitable)
+            self._interrupted = True
+            self.step()
+
+    def _tell(self, value: Any, error: BaseException | None) -> None:
+        if self._on_end is not None:
+            self._on_end(value, error)
+        elif error is not None and not isinstance(error, asyncio.CancelledError):
+            message = f"virtual thread {self.name} ended by an error"
+            self.loop.call_exception_handler({"message": message, "exception": error})
+
+    def _raise_if_interrupted(self) -> None:
+        if self._interrupted:
+            self._interrupted = False
+            raise asyncio.CancelledError
 
     def _unmount(self, *handed: Any) -> Any:
         """Give the carrier back to whoever mounted this thread; returns when mounted again."""
@@ -107,7 +228,7 @@ class VirtualThread(greenlet.greenlet):
         return mounter.switch(*handed)
 
     def _unpark(self, _future: "asyncio.Future[Any]") -> None:
-        self.mount()
+        self.step()
 
 
 def current_thread() -> VirtualThread | None:
@@ -122,23 +243,63 @@ def await_(awaitable: Awaitable[T]) -> T:
     Raises:
         UsageError: called outside a virtual thread, where there is nothing to park.
     """
-    return _required("await_").wait_for(awaitable)
+    thread = current_thread()
+    if thread is None:
+        _discard(awaitable)
+        raise _outside("await_")
+    return thread.wait_for(awaitable)
 
 
 def sleep(seconds: float) -> None:
-    """Park the current virtual thread for that long. Raises: UsageError outside one."""
-    _required("sleep").sleep(seconds)
+    """Park the current virtual thread for that long.
+
+    Raises:
+        UsageError: called outside a virtual thread, or with a negative time.
+    """
+    thread = current_thread()
+    if thread is None:
+        raise _outside("sleep")
+    thread.sleep(seconds)
 
 
-async def carry(fn: Callable[..., T], *args: Any, name: str = "") -> T:
-    """Run blocking-style code as a virtual thread carried by the calling task.
+def start_virtual_thread(
+    fn: Callable[..., object], *args: Any, name: str = "virtual"
+) -> VirtualThread:
+    """A thread of nobody's task on the running loop, from its next turn on; the cheapest there is.
+
+    It inherits the caller's context variables. Interrupted, it ends quietly.
+
+    Raises:
+        UsageError: no event loop runs here to carry it.
+    """
+    loop = running_loop()
+    if loop is None:
+        raise UsageError(
+            "a virtual thread needs a running event loop; without one use VirtualThreadExecutor"
+        )
+    thread = VirtualThread(fn, loop=loop, context=contextvars.copy_context(), name=name)
+    loop.call_soon(thread.step, *args)
+    return thread
+
+
+async def carry(fn: Callable[..., T], *args: Any, name: str = "virtual") -> T:
+    """Run blocking-style code as a virtual thread carried by the calling task, in its context.
 
     Cancelling the task raises `asyncio.CancelledError` where the code is parked.
     """
     thread = VirtualThread(
-        lambda: fn(*args), loop=asyncio.get_running_loop(), carried=True, name=name
+        fn,
+        loop=asyncio.get_running_loop(),
+        context=greenlet.getcurrent().gr_context,
+        name=name,
     )
-    outcome = thread.mount()
+    thread.carried_by(asyncio.current_task())
+    outcome = thread.mount(*args)
+    return cast("T", outcome if thread.dead else await _carry_on(thread, outcome))
+
+
+async def _carry_on(thread: VirtualThread, outcome: Any) -> Any:
+    """Await what the thread hands over, mount it with the outcome, and so on to its end."""
     while not thread.dead:
         try:
             value = await outcome
@@ -146,31 +307,23 @@ async def carry(fn: Callable[..., T], *args: Any, name: str = "") -> T:
             outcome = thread.mount_with(exc)
         else:
             outcome = thread.mount(value)
-    return cast("T", outcome)
+    return outcome
 
 
-def start(
-    run: Callable[[], object], loop: asyncio.AbstractEventLoop, *, name: str = ""
-) -> VirtualThread:
-    """A virtual thread of its own on that loop, from the loop's next turn on.
-
-    Call it on the loop's OS thread. `run` must not raise: whoever starts a thread keeps its outcome.
-    """
-    thread = VirtualThread(run, loop=loop, carried=False, name=name)
-    loop.call_soon(thread.mount)
-    return thread
-
-
-def _required(operation: str) -> VirtualThread:
-    thread = current_thread()
-    if thread is None:
-        raise UsageError(
-            f"{operation} parks a virtual thread and was called outside one; "
-            "run the code through VirtualThreadExecutor"
-        )
-    return thread
-
-
-def _wake(future: "asyncio.Future[None]") -> None:
+def wake(future: "asyncio.Future[None]") -> None:
+    """Give a signal, if nobody has yet. On the future's loop."""
     if not future.done():
         future.set_result(None)
+
+
+def _discard(awaitable: Awaitable[Any]) -> None:
+    """A coroutine that nobody will await warns of it, unless it is closed."""
+    if asyncio.iscoroutine(awaitable):
+        awaitable.close()
+
+
+def _outside(operation: str) -> UsageError:
+    return UsageError(
+        f"{operation} parks a virtual thread and was called outside one; "
+        "run the code through VirtualThreadExecutor"
+    )
