@@ -13,7 +13,7 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
 from labcore.kernel import UsageError
-from labcore.virtual.errors import database_errors
+from labcore.virtual.errors import database_errors, opening_errors
 from labcore.virtual.thread import await_
 
 Row = tuple[Any, ...]
@@ -22,7 +22,7 @@ CONNECTION_SETTINGS: Mapping[str, Any] = {
     "autocommit": True,  # each statement its own transaction, unless one is opened
     "prepare_threshold": 2,  # a lane's few statements are all prepared after their first two uses
 }
-POOL_TIMEOUT_S = 10.0  # longest wait for a free connection
+POOL_TIMEOUT_S = 10.0  # longest wait for a free connection, and for all of them at the opening
 
 
 class Statements(Protocol):
@@ -71,9 +71,9 @@ class AsyncDatabase:
         )
 
     async def open(self) -> None:
-        """Connect all; returns when the pool is full."""
-        with database_errors():
-            await self._pool.open(wait=True)
+        """Connect all; returns when the pool is full. Raises: PeerError when it stays empty."""
+        with opening_errors(self._pool.timeout):
+            await self._pool.open(wait=True, timeout=self._pool.timeout)
 
     async def close(self) -> None:
         """Give every connection back to the server."""
@@ -154,9 +154,9 @@ class PlatformDatabase:
         )
 
     def open(self) -> None:
-        """Connect all; returns when the pool is full."""
-        with database_errors():
-            self._pool.open(wait=True)
+        """Connect all; returns when the pool is full. Raises: PeerError when it stays empty."""
+        with opening_errors(self._pool.timeout):
+            self._pool.open(wait=True, timeout=self._pool.timeout)
 
     def close(self) -> None:
         """Give every connection back to the server."""

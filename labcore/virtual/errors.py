@@ -34,8 +34,34 @@ def database_errors() -> Iterator[None]:
         yield
     except psycopg_pool.PoolTimeout as exc:
         raise PoolExhaustedError(f"no database connection came free in time: {exc}") from exc
-    except (psycopg_pool.PoolClosed, psycopg.OperationalError) as exc:
+    except psycopg.Error as exc:
+        if not _is_lost(exc):
+            raise
         raise PeerError(f"the database connection was lost: {exc}") from exc
+
+
+@contextmanager
+def opening_errors(within_s: float) -> Iterator[None]:
+    """Translate what opening a pool raises.
+
+    Raises:
+        PeerError: PostgreSQL did not give all connections in time.
+    """
+    try:
+        yield
+    except psycopg_pool.PoolTimeout as exc:
+        raise PeerError(
+            f"PostgreSQL did not give the pool all its connections within {within_s:g} s; "
+            "is the server up, and its max_connections high enough?"
+        ) from exc
+
+
+def _is_lost(error: psycopg.Error) -> bool:
+    # Deadlocks and cancelled queries are operational errors too, yet the connection lives on. What the
+    # client itself notices has no code; the server's last words have one of these.
+    if error.sqlstate is None:
+        return isinstance(error, psycopg.OperationalError)
+    return error.sqlstate.startswith(("08", "57P")) or error.sqlstate == "25P03"
 
 
 @contextmanager
@@ -44,11 +70,11 @@ def http_errors(method: str, url: str) -> Iterator[None]:
 
     Raises:
         TimeLimitExceededError: no complete answer within the time limit.
-        PeerError: the connection failed, or the answer was not HTTP.
+        PeerError: the connection failed, or the answer was not HTTP or could not be decoded.
     """
     try:
         yield
-    except (httpx.TransportError, TimeoutError) as exc:
+    except (httpx.RequestError, TimeoutError) as exc:
         if _is_timeout(exc):
             raise TimeLimitExceededError(
                 f"{method} {url}: no answer within the time limit"

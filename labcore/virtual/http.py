@@ -8,6 +8,7 @@ client each, with its one connection, where that cost does not arise.
 import asyncio
 import json
 import threading
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -138,14 +139,14 @@ class PlatformHttpClient(_Verbs):
         self._local = threading.local()
         self._lock = threading.Lock()
         self._tls = httpx.create_ssl_context()  # 20 ms of CPU: once, not once a thread
-        self._clients: list[httpx.Client] = []
+        self._closing: list[weakref.finalize[[], Any]] = []
 
     def close(self) -> None:
         """Close every thread's connection; call it when no thread asks any more."""
         with self._lock:
-            clients, self._clients = self._clients, []
-        for client in clients:
-            client.close()
+            closing, self._closing = self._closing, []
+        for close in closing:
+            close()
 
     def _send(
         self,
@@ -163,12 +164,20 @@ class PlatformHttpClient(_Verbs):
         return HttpReply(reply.status_code, reply.headers, reply.content)
 
     def _client(self) -> httpx.Client:
-        client: httpx.Client | None = getattr(self._local, "client", None)
-        if client is None:
-            client = self._local.client = httpx.Client(trust_env=False, verify=self._tls)
+        own: _Own | None = getattr(self._local, "own", None)
+        if own is None:
+            own = self._local.own = _Own(httpx.Client(verify=self._tls, trust_env=False))
+            closing = weakref.finalize(own, own.client.close)  # with its thread, or by `close`
             with self._lock:
-                self._clients.append(client)
-        return client
+                self._closing = [*(close for close in self._closing if close.alive), closing]
+        return own.client
+
+
+@dataclass(slots=True, weakref_slot=True)
+class _Own:
+    """Goes when its thread goes."""
+
+    client: httpx.Client
 
 
 class VirtualHttpClient(_Verbs):

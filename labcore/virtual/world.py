@@ -42,6 +42,10 @@ class World:
     sleep: Sleep
     forks: BlockingExecutor
 
+    def now_s(self) -> float:
+        """Monotonic seconds, from no particular beginning."""
+        return time.monotonic()
+
     def scope(
         self,
         *,

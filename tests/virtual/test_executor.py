@@ -2,6 +2,9 @@
 
 import asyncio
 import contextvars
+import gc
+import subprocess
+import sys
 import threading
 from concurrent.futures import CancelledError
 
@@ -11,6 +14,7 @@ from labcore.kernel import UsageError
 from labcore.virtual import (
     PlatformThreadExecutor,
     VirtualThreadExecutor,
+    await_,
     current_thread,
     sleep,
 )
@@ -215,3 +219,140 @@ async def test_shutdown_that_would_block_its_own_carrier_is_refused():
         executor.shutdown(wait=True)
     await asyncio.wrap_future(future)
     executor.shutdown()
+
+
+async def test_a_bound_holds_for_calls_and_submitted_work_together():
+    executor = VirtualThreadExecutor(name="bounded", max_concurrency=2)
+    running, most = [0], [0]
+
+    def work() -> None:
+        running[0] += 1
+        most[0] = max(most[0], running[0])
+        sleep(0.001)
+        running[0] -= 1
+
+    submitted = [asyncio.wrap_future(executor.submit(work)) for _ in range(5)]
+    await asyncio.gather(*submitted, *(executor.call(work) for _ in range(5)))
+    assert most[0] == 2
+    assert executor.gauges() == {"virtual_threads": 0}
+
+
+async def test_a_call_that_waits_its_turn_can_be_cancelled_and_so_can_one_that_runs():
+    executor = VirtualThreadExecutor(name="bounded", max_concurrency=1)
+    parked = asyncio.Event()
+    seen: list[str] = []
+
+    def work() -> None:
+        parked.set()
+        try:
+            sleep(60)
+        finally:
+            seen.append("unwound")
+
+    running = asyncio.create_task(executor.call(work))
+    waiting = asyncio.create_task(executor.call(seen.append, "never"))
+    await parked.wait()
+    waiting.cancel()
+    running.cancel()
+    await asyncio.wait([running, waiting])
+    assert running.cancelled()
+    assert waiting.cancelled()
+    assert seen == ["unwound"]
+    assert await executor.call(pow, 2, 2) == 4
+
+
+def test_any_number_of_cancelled_futures_hand_their_turn_on():
+    release = threading.Event()
+
+    def work() -> None:
+        while not release.is_set():
+            sleep(0.001)
+
+    with VirtualThreadExecutor(name="bounded", max_concurrency=1) as executor:
+        first = executor.submit(work)
+        waiting = [executor.submit(pow, 2, 2) for _ in range(5_000)]
+        last = executor.submit(pow, 2, 3)
+        assert all(future.cancel() for future in waiting)
+        release.set()
+        assert last.result(10) == 8
+        assert first.result(10) is None
+
+
+def test_shutdown_can_drop_what_waits_its_turn():
+    release = threading.Event()
+
+    def work() -> None:
+        while not release.is_set():
+            sleep(0.001)
+
+    executor = VirtualThreadExecutor(name="bounded", max_concurrency=1)
+    first, dropped = executor.submit(work), executor.submit(pow, 2, 2)
+    executor.shutdown(wait=False, cancel_futures=True)
+    assert dropped.cancelled()
+    release.set()
+    assert first.result(5) is None
+
+
+@pytest.mark.parametrize("bound", [None, 1])
+async def test_a_call_after_shutdown_is_refused(bound: int | None):
+    executor = VirtualThreadExecutor(name="gone", max_concurrency=bound)
+    executor.shutdown()
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        await executor.call(pow, 2, 2)
+
+
+def carriers(name: str) -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == f"{name}-carrier"]
+
+
+def test_the_carrier_ends_with_the_last_work_after_a_shutdown_that_does_not_wait():
+    executor = VirtualThreadExecutor(name="late")
+    future = executor.submit(sleep, 0.02)
+    [carrier] = carriers("late")
+    executor.shutdown(wait=False)
+    assert not future.done()
+    carrier.join(5)
+    assert not carrier.is_alive()
+    assert future.result(0) is None
+
+
+def test_the_carrier_ends_with_an_executor_that_nobody_holds():
+    executor = VirtualThreadExecutor(name="forgotten")
+    executor.submit(pow, 2, 2).result(5)
+    [carrier] = carriers("forgotten")
+    del executor
+    gc.collect()
+    carrier.join(5)
+    assert not carrier.is_alive()
+
+
+def test_an_interpreter_ends_after_the_work_that_was_submitted():
+    program = """if True:
+        from labcore.virtual import VirtualThreadExecutor, sleep
+
+        def work():
+            sleep(0.05)
+            print("done", flush=True)
+
+        VirtualThreadExecutor(name="script").submit(work)
+    """
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=15
+    )
+    assert (ended.stdout, ended.stderr) == ("done\n", "")
+
+
+def test_an_exit_inside_a_thread_ends_only_that_thread(executor: Executors):
+    """Whether it waits by callbacks or is carried by a task of its own."""
+
+    async def nothing() -> None:
+        await asyncio.sleep(0)
+
+    def leave() -> None:
+        if current_thread() is not None:
+            await_(nothing())
+        sys.exit(3)
+
+    with pytest.raises(SystemExit):
+        executor.submit(leave).result(5)
+    assert executor.submit(pow, 2, 2).result(5) == 4
