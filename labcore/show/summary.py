@@ -124,7 +124,7 @@ def more_of(verdict: Verdict) -> str:
     return f"about {verdict.more_pairs}"
 
 
-def summary_text(recording: Recording, *, width: int = 100) -> str:
+def summary_text(recording: Recording, *, width: int = 110) -> str:
     """The verdict table and what limits each lane, as plain text of that many columns."""
     buffer = io.StringIO()
     _print(recording, Console(file=buffer, width=width, color_system=None))
@@ -132,8 +132,9 @@ def summary_text(recording: Recording, *, width: int = 100) -> str:
 
 
 def print_summary(recording: Recording) -> None:
-    """Print the same on this terminal, in colour where it has any."""
-    _print(recording, Console())
+    """Print the same on this terminal, in colour where it has any; 110 columns into a pipe."""
+    console = Console()
+    _print(recording, console if console.is_terminal else Console(width=110))
 
 
 def _state(recording: Recording) -> State:
@@ -240,6 +241,8 @@ def _error_share(recording: Recording, lane: str) -> float:
     return float((mine["error_share"] * mine["requests"]).sum()) / asked if asked else math.nan
 
 
+WIDE_COLUMNS = 104  # below this a terminal has no room for how many more pairs it would take
+
 _WORD_STYLES = {
     "faster": "green",
     "slower": "red",
@@ -254,7 +257,7 @@ def _print(recording: Recording, console: Console) -> None:
     answer = answer_of(recording)
     console.print(Text(answer.lead, style="bold"))
     if recording.verdicts:
-        console.print(_verdict_table(recording))
+        console.print(_verdict_table(recording, wide=console.width >= WIDE_COLUMNS))
     for lane in answer.lanes:
         console.print(Text(f"{lane.lane}: {lane.limit.sentence}"))
     for caution in answer.cautions:
@@ -268,18 +271,19 @@ def _print(recording: Recording, console: Console) -> None:
     )
 
 
-def _verdict_table(recording: Recording) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+def _verdict_table(recording: Recording, *, wide: bool) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     interval = f"{recording.design.confidence:.0%} interval"
-    for heading in ("lane", "metric", "verdict", "ratio", interval, "pairs", "more pairs"):
+    headings = ("lane", "metric", "verdict", "ratio", interval, "pairs", "more pairs")
+    for heading in headings if wide else headings[:-1]:
         right = heading in {"ratio", interval, "pairs", "more pairs"}
-        table.add_column(heading, justify="right" if right else "left", no_wrap=heading != "lane")
+        table.add_column(heading, justify="right" if right else "left", no_wrap=True)
     before = ""
     for verdict in recording.verdicts:
         label = "A/A control" if verdict.arm == CONTROL else verdict.arm
         if before and label != before:
             table.add_section()
-        table.add_row(
+        cells = (
             label if label != before else "",
             metric(verdict.metric).label,
             Text(verdict.word, style=_WORD_STYLES[verdict.word]),
@@ -288,5 +292,6 @@ def _verdict_table(recording: Recording) -> Table:
             str(verdict.pairs),
             more_of(verdict),
         )
+        table.add_row(*(cells if wide else cells[:-1]))
         before = label
     return table

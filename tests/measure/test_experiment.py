@@ -176,8 +176,9 @@ def test_verdicts_speak_of_every_arm_and_metric(measured: tuple[Comparison, Told
     assert {verdict.arm for verdict in verdicts} == {"long", CONTROL}
     assert len(verdicts) == 10
     latency = next(v for v in verdicts if (v.arm, v.metric) == ("long", "p50_ms"))
-    assert latency.word in {"slower", "void"}  # void where this machine was busy with other things
     assert latency.pairs + latency.void_pairs == 6
+    # Pairs that other work on this machine made void leave too few for a decision.
+    assert latency.word == "slower" if latency.pairs == 6 else latency.word in {"undecided", "void"}
 
 
 def test_the_view_is_told_everything_in_order(measured: tuple[Comparison, Told]):
