@@ -124,7 +124,7 @@ def more_of(verdict: Verdict) -> str:
     return f"about {verdict.more_pairs}"
 
 
-def summary_text(recording: Recording, *, width: int = 110) -> str:
+def summary_text(recording: Recording, *, width: int = 100) -> str:
     """The verdict table and what limits each lane, as plain text of that many columns."""
     buffer = io.StringIO()
     _print(recording, Console(file=buffer, width=width, color_system=None))
@@ -132,9 +132,9 @@ def summary_text(recording: Recording, *, width: int = 110) -> str:
 
 
 def print_summary(recording: Recording) -> None:
-    """Print the same on this terminal, in colour where it has any; 110 columns into a pipe."""
+    """Print the same on this terminal, in colour where it has any; 100 columns into a pipe."""
     console = Console()
-    _print(recording, console if console.is_terminal else Console(width=110))
+    _print(recording, console if console.is_terminal else Console(width=100))
 
 
 def _state(recording: Recording) -> State:
@@ -241,7 +241,7 @@ def _error_share(recording: Recording, lane: str) -> float:
     return float((mine["error_share"] * mine["requests"]).sum()) / asked if asked else math.nan
 
 
-WIDE_COLUMNS = 104  # below this a terminal has no room for how many more pairs it would take
+WIDE_COLUMNS = 100  # below this a terminal has no room for how many more pairs it would take
 
 _WORD_STYLES = {
     "faster": "green",

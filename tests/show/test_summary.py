@@ -90,3 +90,11 @@ def test_an_undecided_verdict_says_how_many_more_pairs(make_recording: Build):
 def test_the_terminal_gets_the_same_words(recording: Recording, capsys: pytest.CaptureFixture[str]):
     print_summary(recording)
     assert "for this load" in capsys.readouterr().out
+
+
+def test_a_narrow_terminal_loses_no_word_of_a_verdict(recording: Recording):
+    text = summary_text(recording, width=80)
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= 80
+    for verdict in recording.verdicts:
+        assert span_of(verdict) in text
