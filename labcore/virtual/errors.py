@@ -7,6 +7,7 @@ reads the same whether it waits on a thread, a greenlet or a task.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import aiohttp
 import httpx
 import psycopg
 import psycopg_pool
@@ -74,7 +75,11 @@ def http_errors(method: str, url: str) -> Iterator[None]:
     """
     try:
         yield
-    except (httpx.RequestError, TimeoutError) as exc:
+    except (
+        httpx.RequestError,
+        aiohttp.ClientError,
+        TimeoutError,
+    ) as exc:  # the transport leaks some
         if _is_timeout(exc):
             raise TimeLimitExceededError(
                 f"{method} {url}: no answer within the time limit"

@@ -21,9 +21,13 @@ import anyio
 from labcore.kernel import UsageError
 from labcore.virtual.carrier import Carrier, running_loop
 from labcore.virtual.future import VirtualFuture, refuse_on_an_event_loop
-from labcore.virtual.thread import VirtualThread, carry, current_thread
+from labcore.virtual.thread import VirtualThread, carry
 
 T = TypeVar("T")
+# The bounded executors whose threads may be waiting for the code that runs, however indirectly.
+_begun_by: contextvars.ContextVar[frozenset[Executor]] = contextvars.ContextVar(
+    "begun_by", default=frozenset()
+)
 _AFTER_SHUTDOWN = "cannot schedule new futures after shutdown"  # the standard library's words
 
 
@@ -61,8 +65,7 @@ class PlatformThreadExecutor(ThreadPoolExecutor):
     def __init__(self, max_workers: int, *, name: str) -> None:
         if max_workers < 1:
             raise UsageError(f"max_workers={max_workers} must be at least 1")
-        self._own = threading.local()
-        super().__init__(max_workers, thread_name_prefix=name, initializer=self._mark)
+        super().__init__(max_workers, thread_name_prefix=name)
         self.name = name
         self.max_workers = max_workers
         self._counter = threading.Lock()
@@ -96,11 +99,11 @@ class PlatformThreadExecutor(ThreadPoolExecutor):
         return Future()
 
     def for_forks(self) -> "PlatformThreadExecutor":
-        """This pool, or a new one of its size when a thread of this pool asks.
+        """This pool, or a new one of its size for work that this pool's work began.
 
         Pool threads that wait for work queued behind themselves would lock the pool up for good.
         """
-        if getattr(self._own, "here", False):
+        if self in _begun_by.get():
             return PlatformThreadExecutor(self.max_workers, name=f"{self.name}-nested")
         return self
 
@@ -114,14 +117,12 @@ class PlatformThreadExecutor(ThreadPoolExecutor):
             "worker_pool_queued": max(0, outstanding - busy),
         }
 
-    def _mark(self) -> None:
-        self._own.here = True
-
     def _count_busy(
         self, fn: Callable[..., T], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> T:
         with self._counter:
             self._busy += 1
+        _begun_by.set(_begun_by.get() | {self})
         try:
             return fn(*args, **kwargs)
         finally:
@@ -184,6 +185,8 @@ class VirtualThreadExecutor(Executor):
         """Start a virtual thread; it sees the caller's context variables."""
         running = running_loop()
         context = contextvars.copy_context()
+        if self._limit is not None:
+            context.run(_begun_by.set, _begun_by.get() | {self})
         with self._idle:
             if self._closed:
                 raise RuntimeError(_AFTER_SHUTDOWN)
@@ -207,11 +210,11 @@ class VirtualThreadExecutor(Executor):
         return VirtualFuture()
 
     def for_forks(self) -> "VirtualThreadExecutor":
-        """This executor, or, when a virtual thread asks a bounded one, a new one of its bound.
+        """This executor, or a new one of its bound for work that this one's work began.
 
         Threads that hold a slot and wait for work without one would lock the executor up for good.
         """
-        if self._limit is None or current_thread() is None:
+        if self not in _begun_by.get():
             return self
         return VirtualThreadExecutor(name=f"{self.name}-nested", max_concurrency=self._limit)
 

@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from labcore.virtual import thread
-from labcore.virtual.database import AsyncDatabase, Database, PlatformDatabase, VirtualDatabase
+from labcore.virtual.database import (
+    POOL_TIMEOUT_S,
+    AsyncDatabase,
+    Database,
+    PlatformDatabase,
+    VirtualDatabase,
+)
 from labcore.virtual.executor import (
     BlockingExecutor,
     PlatformThreadExecutor,
@@ -63,11 +69,19 @@ class World:
 
 @asynccontextmanager
 async def platform_world(
-    *, database_url: str, pool_size: int, fork_workers: int
+    *,
+    database_url: str,
+    pool_size: int,
+    fork_workers: int,
+    pool_timeout_s: float = POOL_TIMEOUT_S,
 ) -> AsyncIterator[World]:
-    """A world that blocks OS threads. Forks have a pool of their own, so no nested wait deadlocks."""
+    """A world that blocks OS threads. Forks have a pool of their own, so no nested wait deadlocks.
+
+    Raises:
+        PeerError: PostgreSQL did not give all connections within `pool_timeout_s`.
+    """
     forks = PlatformThreadExecutor(fork_workers, name="fork")
-    database = PlatformDatabase(database_url, size=pool_size)
+    database = PlatformDatabase(database_url, size=pool_size, pool_timeout_s=pool_timeout_s)
     http = PlatformHttpClient()
     try:
         await forks.call(database.open)
@@ -79,11 +93,17 @@ async def platform_world(
 
 
 @asynccontextmanager
-async def virtual_world(*, database_url: str, pool_size: int) -> AsyncIterator[World]:
-    """A world that parks virtual threads on the running event loop."""
+async def virtual_world(
+    *, database_url: str, pool_size: int, pool_timeout_s: float = POOL_TIMEOUT_S
+) -> AsyncIterator[World]:
+    """A world that parks virtual threads on the running event loop.
+
+    Raises:
+        PeerError: PostgreSQL did not give all connections within `pool_timeout_s`.
+    """
     forks = VirtualThreadExecutor(name="fork")
     async with (
-        AsyncDatabase(database_url, size=pool_size) as database,
+        AsyncDatabase(database_url, size=pool_size, pool_timeout_s=pool_timeout_s) as database,
         async_http_client() as http,
     ):
         yield World(VirtualDatabase(database), VirtualHttpClient(http), thread.sleep, forks)

@@ -1,5 +1,6 @@
 """One face, three colours of waiting, a real PostgreSQL."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from labcore.kernel import PeerError, UsageError
 from labcore.virtual import (
     AsyncDatabase,
     Database,
+    PlatformDatabase,
     PlatformThreadExecutor,
     PoolExhaustedError,
     VirtualThreadExecutor,
@@ -117,3 +119,91 @@ async def test_a_lost_connection_is_the_peers_fault(database_url: str):
 def test_a_pool_of_nobody_is_refused():
     with pytest.raises(UsageError, match="size 0"):
         AsyncDatabase("postgresql://", size=0)
+
+
+async def test_a_deadlock_is_an_error_of_the_sql_and_the_connection_lives_on(database_url: str):
+    async with AsyncDatabase(database_url, size=2) as database:
+        await database.execute("CREATE TABLE stock (sku text PRIMARY KEY, n int)")
+        await database.execute("INSERT INTO stock VALUES ('A', 1), ('B', 1)")
+        both_hold_one = asyncio.Barrier(2)
+
+        async def take(first: str, second: str) -> None:
+            async with database.transaction() as transaction:
+                await transaction.execute("UPDATE stock SET n = 0 WHERE sku = %s", (first,))
+                await both_hold_one.wait()
+                await transaction.execute("UPDATE stock SET n = 0 WHERE sku = %s", (second,))
+
+        outcomes = await asyncio.gather(take("A", "B"), take("B", "A"), return_exceptions=True)
+        assert [type(error) for error in outcomes if error] == [psycopg.errors.DeadlockDetected]
+        assert database.gauges()["db_pool_size"] == 2
+
+
+async def test_a_lost_connection_is_the_peers_fault_on_every_kind_of_thread(
+    run: Callable[[Work], Any],
+):
+    def work(world: World) -> None:
+        world.database.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    with pytest.raises(PeerError, match="lost"):
+        await run(work)
+
+
+@pytest.mark.parametrize("turns", range(0, 40, 3))
+async def test_a_fork_interrupted_in_any_turn_gives_its_connection_back(
+    database_url: str, turns: int
+):
+    """Also between two coroutines of one transaction, where nobody awaits anything."""
+    async with virtual_world(database_url=database_url, pool_size=1) as world:
+
+        def use() -> None:
+            with world.database.transaction() as transaction:
+                transaction.fetch_one("SELECT 1")
+                transaction.fetch_one("SELECT 2")
+
+        def work() -> object:
+            with world.scope() as scope:
+                scope.fork(use)
+                for _ in range(turns):
+                    world.sleep(0)
+                scope.shutdown()
+                scope.join()
+            return world.database.fetch_one("SELECT 3")
+
+        assert await VirtualThreadExecutor(name="request").call(work) == (3,)
+        assert world.gauges() == {"db_pool_size": 1, "db_pool_busy": 0, "db_pool_waiting": 0}
+
+
+async def test_a_database_that_is_not_there_is_named_in_time():
+    url = "postgresql://nobody@127.0.0.1:1/none"
+    with pytest.raises(PeerError, match=r"within 0\.1 s; is the server up"):
+        await asyncio.to_thread(PlatformDatabase(url, size=1, pool_timeout_s=0.1).open)
+    with pytest.raises(PeerError, match=r"within 0\.1 s; is the server up"):
+        await AsyncDatabase(url, size=1, pool_timeout_s=0.1).open()
+
+
+async def test_transactions_ask_in_the_same_three_ways(run: Callable[[Work], Any]):
+    def work(world: World) -> list[Any]:
+        with world.database.transaction() as transaction:
+            transaction.execute("CREATE TABLE stock (sku text)")
+            return [
+                transaction.execute("INSERT INTO stock VALUES ('A'), ('B')"),
+                transaction.fetch_one("SELECT count(*) FROM stock"),
+                transaction.fetch_all("SELECT sku FROM stock ORDER BY sku"),
+            ]
+
+    assert await run(work) == [2, (2,), [("A",), ("B",)]]
+
+
+async def test_a_platform_pool_that_stays_full_refuses_in_time(database_url: str):
+    database = PlatformDatabase(database_url, size=1, pool_timeout_s=0.05)
+
+    def work() -> None:
+        database.open()
+        try:
+            with database.transaction():
+                database.fetch_one("SELECT 1")
+        finally:
+            database.close()
+
+    with pytest.raises(PoolExhaustedError):
+        await asyncio.to_thread(work)

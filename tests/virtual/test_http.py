@@ -1,12 +1,16 @@
 """One HTTP face in both colours of blocking, against a real server."""
 
+import asyncio
 import json
+import os
+import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import psutil
 import pytest
 
 from labcore.kernel import PeerError
@@ -38,6 +42,10 @@ class Handler(BaseHTTPRequestHandler):
         """Answer with the body."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.answer(201, {"got": json.loads(body), "key": self.headers["Idempotency-Key"]})
+
+    def do_DELETE(self) -> None:
+        """Answer with the path."""
+        self.answer(200, {"deleted": self.path, "key": self.headers["Idempotency-Key"]})
 
     def answer(self, status: int, document: Any) -> None:
         """Send one JSON document."""
@@ -106,3 +114,57 @@ async def test_silence_beyond_the_limit_is_named(ask: Any, url: str):
 async def test_nobody_there_is_the_peers_fault(ask: Any):
     with pytest.raises(PeerError, match=r"127\.0\.0\.1:1/"):
         await ask(lambda http: http.get("http://127.0.0.1:1/"))
+
+
+async def test_delete_is_asked_with_its_own_method(ask: Any, url: str):
+    reply = await ask(lambda http: http.delete(f"{url}/stock", headers={"Idempotency-Key": "k"}))
+    assert (reply.status, reply.json()) == (200, {"deleted": "/stock", "key": "k"})
+
+
+async def test_a_reply_that_is_no_http_is_the_peers_fault(ask: Any):
+    async def babble(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"hello there\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(babble, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(PeerError, match=f"GET http://127.0.0.1:{port}/"):
+            await ask(lambda http: http.get(f"http://127.0.0.1:{port}/"))
+
+
+async def test_connections_are_kept_and_send_without_delay(ask: Any, url: str):
+    """With Nagle's algorithm on, each small exchange may wait 40 ms for an acknowledgement."""
+    port = int(url.rpartition(":")[2])
+
+    def work(http: HttpClient) -> list[tuple[int, int]]:
+        for _ in range(3):
+            http.get(url)
+        return [(fd, no_delay(fd)) for fd in sockets_to(port)]
+
+    [(_, flag)] = await ask(work)
+    assert flag != 0
+
+
+def sockets_to(port: int) -> list[int]:
+    """The descriptors of this process's connections to a port."""
+    connections = psutil.Process().net_connections("tcp4")
+    return [it.fd for it in connections if it.raddr[1:] == (port,)]
+
+
+def no_delay(fd: int) -> int:
+    with socket.socket(fileno=os.dup(fd)) as copy:
+        return copy.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_a_platform_threads_connection_ends_with_the_thread(url: str):
+    port = int(url.rpartition(":")[2])
+    client = PlatformHttpClient()
+    for _ in range(3):
+        thread = threading.Thread(target=client.get, args=(url,))
+        thread.start()
+        thread.join()
+    assert sockets_to(port) == []
+    assert client.get(url).status == 200
+    assert len(sockets_to(port)) == 1
+    client.close()
+    assert sockets_to(port) == []
