@@ -39,7 +39,6 @@ def compare(
 ) -> None:
     """Measure lanes against a baseline, print the verdicts, write the HTML report."""
     from labcore.faces import compare as measure
-    from labcore.faces import plain
 
     with _progress() as progress:
         result = measure(
@@ -57,7 +56,7 @@ def compare(
         )
     path = result.report()
     if as_json:
-        print_json(plain(result.summary() | {"report": str(path)}))
+        print_json(result.summary() | {"report": str(path)})
     else:
         result.print()
         typer.echo(f"report: {path}")

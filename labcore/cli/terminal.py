@@ -16,8 +16,11 @@ def diagnostics() -> Console:
 
 
 def print_json(document: Any) -> None:
-    """One JSON document on stdout, and nothing else."""
-    sys.stdout.write(json.dumps(document, indent=2, sort_keys=True, default=str) + "\n")
+    """One JSON document on stdout, and nothing else; NaN becomes null."""
+    from labcore.faces import plain
+
+    text = json.dumps(plain(document), indent=2, sort_keys=True, default=str, allow_nan=False)
+    sys.stdout.write(text + "\n")
 
 
 def assignments(pairs: Iterable[str]) -> dict[str, str]:

@@ -1,6 +1,8 @@
+import json
+
 import pytest
 
-from labcore.cli.terminal import assignments, names
+from labcore.cli.terminal import assignments, names, print_json
 from labcore.kernel import UsageError
 
 
@@ -17,3 +19,8 @@ def test_an_assignment_without_name_or_value_is_named(wrong: str):
 def test_names_are_stripped_and_empty_ones_dropped():
     assert names("reactive, threads,") == ["reactive", "threads"]
     assert names(None) is None
+
+
+def test_what_json_cannot_say_becomes_null(capsys: pytest.CaptureFixture[str]):
+    print_json({"rows": [{"p99_ms": float("nan"), "lane": "threads"}]})
+    assert json.loads(capsys.readouterr().out) == {"rows": [{"lane": "threads", "p99_ms": None}]}
