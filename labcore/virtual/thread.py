@@ -108,7 +108,9 @@ class VirtualThread(greenlet.greenlet):
             self._unmount(asyncio.sleep(seconds))
             return
         self._raise_if_interrupted()
-        self._timer = self.loop.call_later(seconds, self.step)
+        self._timer = (
+            self.loop.call_later(seconds, self.step) if seconds else self.loop.call_soon(self.step)
+        )
         self._unmount()
         self._timer = None
         self._raise_if_interrupted()
