@@ -10,10 +10,12 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
 
+import psutil
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
@@ -84,8 +86,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
             wait_until_up(running, process)
             yield running
         finally:
-            process.terminate()
-            process.wait(20)
+            stop(process)
 
 
 @pytest.fixture
@@ -102,6 +103,19 @@ def page(tmp_path: Path, chromium: str) -> Iterator[Page]:
         browser.set_default_timeout(30_000)
         yield browser.new_page()
         browser.close()
+
+
+def stop(process: "subprocess.Popen[bytes]") -> None:
+    """Ask JupyterLab to end; it sometimes waits for a kernel that is just restarting, so insist."""
+    family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        for member in family:
+            with suppress(psutil.NoSuchProcess):
+                member.kill()
+        process.wait(10)
 
 
 def free_port() -> int:

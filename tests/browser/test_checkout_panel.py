@@ -96,4 +96,6 @@ def test_a_learner_runs_watches_cancels_and_leaves_nothing_behind(page: Page, la
     page.get_by_role("menuitem", name=re.compile("^Restart Kernel…")).click()
     page.locator(".jp-Dialog .jp-mod-accept").click()
     assert until(lambda: not children_of_kernels(lab)), "a server outlived its kernel"
+    idle = page.get_by_role("button", name=re.compile(r"\| Idle$"))
+    expect(idle).to_be_visible(timeout=60_000)  # the new kernel is up, so nothing is in mid-air
     assert errors == []
