@@ -30,7 +30,7 @@ check: $(STAMP) ## Format, lint, floors, types, spelling, notebooks
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
-	$(BIN)/codespell labcore servers tests notebooks benchmarks README.md CHANGELOG.md data/README.md
+	$(BIN)/codespell labcore servers tests notebooks docs README.md CHANGELOG.md data/README.md
 	$(BIN)/nbstripout --keep-id --verify notebooks/*.ipynb
 
 format: $(STAMP) ## Format and repair what can be repaired
