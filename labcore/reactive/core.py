@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from operator import length_hint
-from typing import Any, Final, Generic, Self, TypeVar
+from typing import Any, Final, Generic, Protocol, Self, TypeVar
 
 from labcore.reactive.context import EMPTY, Context
 from labcore.reactive.scope import Scope
@@ -35,20 +35,72 @@ _SIZED: tuple[Iterable[Any], ...] = (
 _EXACT = tuple(type(iter(example)) for example in _SIZED)
 
 
-class Link:
-    """A subscription made of two closures."""
+class IDLE:
+    """A subscription of which nothing is left."""
 
-    __slots__ = ("cancel", "request")
+    live = False
+
+    @staticmethod
+    def request(n: int) -> None:
+        """Nothing is left to ask for."""
+
+    @staticmethod
+    def cancel() -> None:
+        """Nothing is left to stop."""
+
+
+class Up(Subscription, Protocol):
+    """A subscription inside, which knows whether it goes on."""
+
+    @property
+    def live(self) -> bool:
+        """Whether it has neither ended nor been cancelled."""
+        ...
+
+
+class Link:
+    """A subscription made of two closures; over, it lets go of both (rule 3.13)."""
+
+    __slots__ = ("_stop", "request")
 
     def __init__(self, request: Callable[[int], None], cancel: Callable[[], None]) -> None:
         self.request = request
-        self.cancel = cancel
+        self._stop: Callable[[], None] | None = cancel
+
+    @property
+    def live(self) -> bool:
+        """Whether it has neither ended nor been cancelled."""
+        return self._stop is not None
+
+    def cancel(self) -> None:
+        """Stop, once."""
+        stop = self._stop
+        if stop is not None:
+            self.close()
+            stop()
+
+    def close(self) -> None:
+        """Its stream has ended."""
+        self._stop = None
+        self.request = IDLE.request
+
+
+def linked(subscription: Subscription) -> Link:
+    """That subscription as one that lets go."""
+    if isinstance(subscription, Link):
+        return subscription
+    return Link(subscription.request, subscription.cancel)
 
 
 class Down(Generic[T]):
-    """The subscriber inside: four calls, a scope, a context."""
+    """The subscriber inside: four calls, a scope, a context.
 
-    __slots__ = ("complete", "context", "fail", "offer", "scope", "start")
+    Subscriber and subscription know each other, which is a cycle while the stream runs. So that none
+    waits for the collector, the first end (or the subscription's cancel) lets go of both here, in one
+    place for all operators that are closures. Operators that are objects derive from `Step`.
+    """
+
+    __slots__ = ("_complete", "_fail", "_start", "_up", "context", "offer", "scope")
 
     def __init__(
         self,
@@ -59,12 +111,39 @@ class Down(Generic[T]):
         scope: Scope,
         context: Context = EMPTY,
     ) -> None:
-        self.start = start
-        self.offer = offer
-        self.fail = fail
-        self.complete = complete
+        self._start: Callable[[Subscription], None] = start
+        self.offer: Callable[[T], bool] = offer
+        self._fail: Callable[[Exception], None] = fail
+        self._complete: Callable[[], None] = complete
+        self._up: Link | None = None
         self.scope = scope
         self.context = context
+
+    def start(self, subscription: Subscription) -> None:
+        """The subscription, first and once."""
+        begin, self._start = self._start, _begun
+        self._up = up = linked(subscription)
+        begin(up)
+
+    def fail(self, error: Exception) -> None:
+        """The end by failure; after the end it is a dropped error."""
+        last = self._fail
+        self._let_go()
+        last(error)
+
+    def complete(self) -> None:
+        """The end by success."""
+        last = self._complete
+        self._let_go()
+        last()
+
+    def _let_go(self) -> None:
+        if self._up is not None:
+            self._up.close()
+            self._up = None
+        self._complete = IDLE.cancel
+        self._fail = self.scope.drop_error
+        self.offer = self.scope.refuse
 
     def above(self, **replaced: Any) -> "Down[Any]":
         """The same subscriber with some calls replaced: what an operator shows to its source."""
@@ -77,6 +156,40 @@ class Down(Generic[T]):
             self.scope,
             self.context,
         )
+
+
+def _begun(subscription: Subscription) -> None:
+    subscription.cancel()  # rule 2.5: a subscriber has one subscription
+
+
+class Step(Down[T]):
+    """An operator that is an object: its source's subscriber, and the way to its own.
+
+    It keeps the rule by itself: whoever has ended or was cancelled is no longer its `up`.
+    """
+
+    __slots__ = ("down", "up")
+
+    def __init__(self, down: Down[Any]) -> None:  # the calls of `Down` are methods here
+        self.down = down
+        self.up: Up = IDLE
+        self.scope = down.scope
+        self.context = down.context
+
+    def start(self, subscription: Subscription) -> None:
+        """Passed on."""
+        self.up = subscription  # type: ignore[assignment]
+        self.down.start(subscription)
+
+    def fail(self, error: Exception) -> None:
+        """Passed on."""
+        self.up = IDLE
+        self.down.fail(error)
+
+    def complete(self) -> None:
+        """Passed on."""
+        self.up = IDLE
+        self.down.complete()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,18 +244,6 @@ class Source(Generic[T]):
         Source: Reactive Streams rules 1.1, 1.9 and 2.13; Reactor's Publisher.subscribe.
         """
         self.feed(edge(subscriber, scope))
-
-
-class IDLE:
-    """A subscription of which nothing is left."""
-
-    @staticmethod
-    def request(n: int) -> None:
-        """Nothing is left to ask for."""
-
-    @staticmethod
-    def cancel() -> None:
-        """Nothing is left to stop."""
 
 
 def reject(down: Down[Any], error: Exception) -> None:
@@ -224,108 +325,134 @@ def edge(subscriber: Subscriber[Any], scope: Scope, context: Context = EMPTY) ->
 
 
 def iterating(fusion: Fusion) -> Feed:
-    """The feed of a fused segment: `islice` is `request(n)`.
+    """The feed of a fused segment: `islice` is `request(n)`."""
+
+    def feed(down: Down[Any]) -> None:
+        try:
+            base = fusion.base()
+        except Exception as error:  # noqa: BLE001 - a user's iterable: its error is the signal
+            reject(down, error)
+            return
+        Iterating(down, fusion, base).begin()
+
+    return feed
+
+
+class Iterating:
+    """The subscription of a fused segment.
 
     The base is taken in chunks of `TURN`, so a filter that refuses everything still gives the loop
     its turn. The end of a built-in iterator is known at once; that of a generator only when asked
     for one element more.
     """
 
-    def feed(down: Down[Any]) -> None:
-        scope, offer = down.scope, down.offer
+    __slots__ = ("base", "busy", "chunk", "demand", "down", "exact", "fusion", "live", "turned")
+
+    def __init__(self, down: Down[Any], fusion: Fusion, base: Iterator[Any]) -> None:
+        self.down = down
+        self.fusion = fusion
+        self.base = base
+        self.exact = isinstance(base, _EXACT)
+        self.chunk = fusion.compose(islice(base, TURN), down.scope)
+        self.demand = 0
+        self.live = True
+        self.busy = False
+        self.turned = False  # whether the loop has had a turn since the last chunk began
+
+    def begin(self) -> None:
+        """Hand the subscription down; an empty collection ends without being asked."""
+        self.down.start(self)
+        if not self.demand:
+            self.settle()
+
+    def request(self, n: int) -> None:
+        """Demand from below."""
+        self.demand += n
+        if not self.busy and self.live:
+            self.drain()
+
+    def cancel(self) -> None:
+        """Stop, and close a generator."""
+        if self.live:
+            self.live = False
+            self.close()
+
+    def close(self) -> None:
+        """Let the user's clean-up run."""
+        closing = None if self.exact else getattr(self.base, "close", None)
+        if closing is not None:
+            try:
+                closing()
+            except ValueError:  # it runs right now, further up this very stack
+                self.down.scope.soon(closing)
+
+    def fail(self, error: Exception) -> None:
+        """A stage's error is the signal."""
+        if self.live:
+            self.live = False
+            self.close()
+            self.down.fail(error)
+
+    def settle(self) -> None:
+        """Complete when the end is known."""
+        if self.live and self.exact and length_hint(self.base) == 0:
+            self.live = False
+            self.down.complete()
+
+    def refill(self) -> bool:
+        """The next chunk, if there is one."""
+        for first in self.base:
+            values = chain((first,), islice(self.base, TURN - 1))
+            self.chunk = self.fusion.compose(values, self.down.scope)
+            return True
+        return False
+
+    def mark(self) -> None:
+        """The loop has had its turn."""
+        self.turned = True
+
+    def resume(self) -> None:
+        """Go on after a turn of the loop."""
+        self.turned = True
+        self.drain()
+
+    def drain(self) -> None:
+        """Deliver what was asked for."""
+        self.busy = True
         try:
-            base = fusion.base()
-        except Exception as error:  # noqa: BLE001 - a user's iterable: its error is the signal
-            reject(down, error)
+            if self.deliver():
+                return
+        except Exception as error:  # noqa: BLE001 - a stage's error is the signal
+            self.fail(error)
             return
-        exact = isinstance(base, _EXACT)
-        if not exact and hasattr(base, "close"):
-            closing: Callable[[], None] | None = base.close
+        self.busy = False
+        if self.demand and self.live:  # it wanted more than there is
+            self.live = False
+            self.down.complete()
         else:
-            closing = None
-        chunk: Iterator[Any] = fusion.compose(islice(base, TURN), scope)
-        demand = 0
-        live = True
-        busy = False
-        turned = False  # whether the loop has had a turn since the last chunk began
+            self.settle()
 
-        def request(n: int) -> None:
-            nonlocal demand
-            demand += n
-            if not busy and live:
-                drain()
-
-        def cancel() -> None:
-            nonlocal live
-            if live:
-                live = False
-                close()
-
-        def close() -> None:
-            if closing is not None:
-                try:
-                    closing()
-                except ValueError:  # it runs right now, further up this very stack
-                    scope.soon(closing)
-
-        def finish(error: Exception | None = None) -> None:
-            nonlocal live
-            if live:
-                live = False
-                if error is None:
-                    down.complete()
+    def deliver(self) -> bool:
+        """Chunk by chunk; True when it was stopped, or goes on at the loop's next turn."""
+        offer = self.down.offer
+        while self.demand and self.live:
+            asked = self.demand
+            taken = refused = 0
+            for value in self.chunk if asked >= TURN else islice(self.chunk, asked):
+                if offer(value):
+                    taken += 1
                 else:
-                    close()
-                    down.fail(error)
-
-        def refill() -> bool:
-            nonlocal chunk
-            for first in base:
-                chunk = fusion.compose(chain((first,), islice(base, TURN - 1)), scope)
-                return True
-            return False
-
-        def mark() -> None:
-            nonlocal turned
-            turned = True
-
-        def drain() -> None:
-            nonlocal demand, busy, turned
-            busy = True
-            while demand and live:
-                try:
-                    asked = demand
-                    taken = refused = 0
-                    for value in chunk if asked >= TURN else islice(chunk, asked):
-                        if offer(value):
-                            taken += 1
-                        else:
-                            refused += 1
-                        if not live:
-                            return  # type: ignore[unreachable]  # mypy sees no other writer
-                    if demand < UNBOUNDED:
-                        demand -= taken
-                    if taken + refused < asked:
-                        if not refill():
-                            break
-                        if not turned:
-                            scope.soon(resume)
-                            return
-                        turned = False
-                        scope.soon(mark)
-                except Exception as error:  # noqa: BLE001 - a stage's error is the signal
-                    finish(error)
-                    return
-            busy = False
-            if live and (demand or (exact and length_hint(base) == 0)):
-                finish()
-
-        def resume() -> None:
-            mark()
-            drain()
-
-        down.start(Link(request, cancel))
-        if live and not demand and exact and length_hint(base) == 0:
-            finish()
-
-    return feed
+                    refused += 1
+                if not self.live:
+                    return True  # type: ignore[unreachable]  # mypy sees no other writer
+            if self.demand < UNBOUNDED:
+                self.demand -= taken
+            if taken + refused < asked:
+                if not self.refill():
+                    break
+                if not self.turned:
+                    self.down.scope.soon(self.resume)
+                    return True
+                self.turned = False
+                self.down.scope.soon(self.mark)
+        return False

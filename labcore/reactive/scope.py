@@ -188,6 +188,11 @@ class Scope:
         if self.hooks.next_dropped is not None:
             self.hooks.next_dropped(value)
 
+    def refuse(self, value: Any) -> bool:
+        """The offer of a stream that is over."""
+        self.drop_value(value)
+        return False
+
     def drop_error(self, error: BaseException) -> None:
         """Report an error that came after the end."""
         if self.hooks.error_dropped is not None:
