@@ -31,7 +31,7 @@ def run(*, quick: bool) -> pd.DataFrame:
     `ours, open` offers a fixed rate and must achieve it; the closed rows are ceilings of driver and
     server together. A run-queue delay above 0.05 says that strangers disturbed the machine.
     """
-    server_cpu, driver_cpu = _two_cores()
+    server_cpu, driver_cpu = two_cores()
     seconds = 1.0 if quick else 3.0
     rows: list[Row] = []
     with (
@@ -61,7 +61,8 @@ def _medians(rows: list[Row]) -> pd.DataFrame:
     return medians.round(2)
 
 
-def _two_cores() -> tuple[int, int]:
+def two_cores() -> tuple[int, int]:
+    """A core for the server and another for the driver; one and the same where there is only one."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
     return cores[0], cores[-1]
 

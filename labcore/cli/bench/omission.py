@@ -48,9 +48,10 @@ def run(*, quick: bool) -> pd.DataFrame:
             intended = pd.read_parquet(path, columns=["intended_ns"]).intended_ns.to_numpy()
             if users is not None:
                 intended = np.linspace(intended[0], intended[-1], 100_000).astype(np.int64)
-            true_ns = reference.true_latency_ns(
-                intended, began_ns=ready["began_ns"], stall_s=stall_s, period_s=period_s
+            windows = reference.stalls(
+                ready["began_ns"], stall_s=stall_s, period_s=period_s, until_ns=intended[-1]
             )
+            true_ns = reference.stall_latency_ns(intended, windows)
             rows.append(_row(plan.model, path, true_ns, late_us=result.lateness_p99_us))
     return pd.DataFrame(rows).round(3)
 
