@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from operator import length_hint
-from typing import Any, Final, Generic, Protocol, Self, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar
 
 from labcore.reactive.context import EMPTY, Context
 from labcore.reactive.scope import Scope
@@ -47,15 +47,6 @@ class IDLE:
     @staticmethod
     def cancel() -> None:
         """Nothing is left to stop."""
-
-
-class Up(Subscription, Protocol):
-    """A subscription inside, which knows whether it goes on."""
-
-    @property
-    def live(self) -> bool:
-        """Whether it has neither ended nor been cancelled."""
-        ...
 
 
 class Link:
@@ -172,13 +163,13 @@ class Step(Down[T]):
 
     def __init__(self, down: Down[Any]) -> None:  # the calls of `Down` are methods here
         self.down = down
-        self.up: Up = IDLE
+        self.up: Subscription = IDLE
         self.scope = down.scope
         self.context = down.context
 
     def start(self, subscription: Subscription) -> None:
         """Passed on."""
-        self.up = subscription  # type: ignore[assignment]
+        self.up = subscription
         self.down.start(subscription)
 
     def fail(self, error: Exception) -> None:

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 import anyio
 
 from labcore.kernel import UsageError
-from labcore.reactive.core import MISSING, Down, Source
+from labcore.reactive.context import EMPTY
+from labcore.reactive.core import IDLE, MISSING, Down, Source
 from labcore.reactive.errors import check_positive
 from labcore.reactive.scope import Scope
 from labcore.reactive.spec import UNBOUNDED, Subscription, low_tide
@@ -17,20 +18,23 @@ from labcore.reactive.spec import UNBOUNDED, Subscription, low_tide
 T = TypeVar("T")
 
 
-class _Last:
+class _Last(Down[Any]):
     """A subscriber that wants everything and keeps the last value."""
 
-    def __init__(self, scope: Scope) -> None:
+    __slots__ = ("done", "error", "up", "value", "waiter")
+
+    def __init__(self, scope: Scope) -> None:  # the calls of `Down` are methods here
+        self.scope = scope
+        self.context = EMPTY
         self.value: Any = MISSING
         self.error: Exception | None = None
         self.done = False
-        self.scope = scope
         self.waiter: asyncio.Future[None] | None = None
-        self.up: Subscription | None = None
+        self.up: Subscription = IDLE
 
-    def start(self, up: Subscription) -> None:
-        self.up = up
-        up.request(UNBOUNDED)
+    def start(self, subscription: Subscription) -> None:
+        self.up = subscription
+        subscription.request(UNBOUNDED)
 
     def offer(self, value: Any) -> bool:
         self.value = value
@@ -42,7 +46,7 @@ class _Last:
 
     def complete(self) -> None:
         self.done = True
-        self.up = None  # or subscriber and subscription would wait for the garbage collector
+        self.up = IDLE
         if self.waiter is not None and not self.waiter.done():
             self.waiter.set_result(None)
 
@@ -52,9 +56,8 @@ class _Last:
             await self.waiter
 
     def cancel(self) -> None:
-        up, self.up = self.up, None
-        if not self.done and up is not None:
-            up.cancel()
+        up, self.up = self.up, IDLE
+        up.cancel()
 
 
 async def last_value(source: Source[T], *, default: Any = MISSING) -> Any:
@@ -64,7 +67,7 @@ async def last_value(source: Source[T], *, default: Any = MISSING) -> Any:
     """
     scope = Scope()
     end = _Last(scope)
-    source.feed(Down(end.start, end.offer, end.fail, end.complete, scope))
+    source.feed(end)
     if not end.done or scope.has_pumps:
         async with scope:
             try:
@@ -74,7 +77,10 @@ async def last_value(source: Source[T], *, default: Any = MISSING) -> Any:
     if scope.crashed is not None:
         raise scope.crashed
     if end.error is not None:
-        raise end.error
+        try:
+            raise end.error
+        finally:
+            del end  # or the error, by its traceback and this frame, would hold on to itself
     return default if end.value is MISSING else end.value
 
 
@@ -107,29 +113,32 @@ async def streaming(source: Source[T], *, window: int) -> AsyncIterator[AsyncIte
     reader = _Reader(window, scope)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(scope)
-        source.feed(Down(reader.start, reader.offer, reader.fail, reader.complete, scope))
+        source.feed(reader)
         stack.callback(reader.cancel)
         values = reader.values()
         stack.push_async_callback(values.aclose)
         yield values
 
 
-class _Reader:
+class _Reader(Down[Any]):
     """A window between a pushing stream and a pulling reader."""
+
+    __slots__ = ("ended", "error", "low", "queue", "up", "waiter", "window")
 
     def __init__(self, window: int, scope: Scope) -> None:
         self.window = window
         self.low = low_tide(window)
         self.scope = scope
+        self.context = EMPTY
         self.queue: deque[Any] = deque()
         self.error: Exception | None = None
         self.ended = False
-        self.up: Subscription | None = None
+        self.up: Subscription = IDLE
         self.waiter: asyncio.Future[None] | None = None
 
-    def start(self, up: Subscription) -> None:
-        self.up = up
-        up.request(self.window)
+    def start(self, subscription: Subscription) -> None:
+        self.up = subscription
+        subscription.request(self.window)
 
     def offer(self, value: Any) -> bool:
         self.queue.append(value)
@@ -147,12 +156,14 @@ class _Reader:
 
     def complete(self) -> None:
         self.ended = True
+        self.up = IDLE
         self.wake()
 
     def cancel(self) -> None:
-        if not self.ended and self.up is not None:
+        up, self.up = self.up, IDLE
+        if not self.ended:
             self.ended = True
-            self.up.cancel()
+            up.cancel()
         for value in self.queue:
             self.scope.discard(value)
         self.queue.clear()
@@ -160,19 +171,20 @@ class _Reader:
     async def values(self) -> "Any":
         """An async generator without a task group inside: the scope is around it (PEP 789)."""
         queue, taken, low = self.queue, 0, self.low
-        assert self.up is not None
-        request = self.up.request
         while True:
             while queue:
                 yield queue.popleft()
                 taken += 1
                 if taken >= low:
                     taken = 0
-                    if not self.ended:
-                        request(low)
+                    self.up.request(low)
             if self.ended:
-                if self.error is not None:
-                    raise self.error
+                error, self.error = self.error, None
+                if error is not None:
+                    try:
+                        raise error
+                    finally:
+                        del error  # as in `last_value`
                 return
             self.waiter = self.scope.future()
             await self.waiter

@@ -1,6 +1,6 @@
 """Operators that join streams: one stream of streams, or several streams at once."""
 
-from collections.abc import AsyncIterable, Awaitable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
 from labcore.reactive import (
@@ -31,20 +31,30 @@ R = TypeVar("R")
 Streamed: TypeAlias = Publisher[U] | Awaitable[U] | AsyncIterable[U]
 
 
-def in_turn(sources: tuple[Source[Any], ...]) -> Feed:
+class InTurn(Relay):
     """One source after the other; unmet demand moves on."""
 
+    __slots__ = ("rest",)
+
+    def __init__(self, down: Down[Any], rest: Iterator[Source[Any]]) -> None:
+        super().__init__(down)
+        self.rest = rest
+
+    def complete(self) -> None:
+        """The next one, if there is one."""
+        for source in self.rest:
+            self.switch(source)
+            return
+        super().complete()
+
+
+def in_turn(sources: tuple[Source[Any], ...]) -> Feed:
+    """The feed of concat."""
+
     def feed(down: Down[Any]) -> None:
-        relay = Relay(down)
-        rest = iter(sources[1:])
-
-        def complete() -> None:
-            for source in rest:
-                relay.switch(source, complete=complete)
-                return
-            relay.complete()
-
-        relay.begin(sources[0], complete=complete)
+        rest = iter(sources)
+        first = next(rest)
+        InTurn(down, rest).begin(first)
 
     return feed
 

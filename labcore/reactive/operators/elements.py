@@ -1,12 +1,12 @@
 """How operators that work element by element, and those that fold a stream to one value, are built."""
-# ruff: noqa: C901 - an operator is closures over its state: ruff adds the nested ones up
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, islice
 from typing import Any, Protocol
 
-from labcore.reactive.core import Down, Feed, Fusion, Link, Source, Stage, reject
+from labcore.reactive.core import IDLE, Down, Feed, Fusion, Source, Stage, Step, reject
 from labcore.reactive.errors import blame
 from labcore.reactive.scope import Scope
 from labcore.reactive.spec import TURN, UNBOUNDED, Subscription
@@ -22,35 +22,63 @@ class Stop(Protocol):
         ...
 
 
+class Elementwise(Step[Any]):
+    """An operator that sees each value; its offer is a closure, which is quicker than a method."""
+
+    __slots__ = ("live",)
+
+    def __init__(self, down: Down[Any], make: Callable[[Down[Any], Stop], Offer]) -> None:
+        super().__init__(down)
+        self.live = True
+        self.offer = make(down, self.stop)
+
+    def start(self, subscription: Subscription) -> None:
+        """Stands between, so that a cancel from below is known here."""
+        self.up = subscription
+        self.down.start(self)
+
+    def request(self, n: int) -> None:
+        """Demand from below."""
+        self.up.request(n)
+
+    def cancel(self) -> None:
+        """Stop the source."""
+        up = self.up
+        self.release()
+        up.cancel()
+
+    def stop(self, error: Exception | None = None) -> None:
+        """End it now, unless it is over."""
+        if not self.live:
+            return
+        self.cancel()
+        if error is None:
+            self.down.complete()
+        else:
+            self.down.fail(error)
+
+    def fail(self, error: Exception) -> None:
+        """The source failed."""
+        self.release()
+        self.down.fail(error)
+
+    def complete(self) -> None:
+        """The source ended."""
+        self.release()
+        self.down.complete()
+
+    def release(self) -> None:
+        """Over: the offer may know this object by `stop`, so it goes, too."""
+        self.live = False
+        self.up = IDLE
+        self.offer = self.scope.refuse
+
+
 def elementwise(source: Source[Any], make: Callable[[Down[Any], Stop], Offer]) -> Feed:
     """An operator that sees each value and may stop the stream: `make(down, stop)` gives its offer."""
 
     def feed(down: Down[Any]) -> None:
-        up: Subscription | None = None
-        live = True
-
-        def start(subscription: Subscription) -> None:
-            nonlocal up
-            up = subscription
-            down.start(Link(subscription.request, cancel))
-
-        def cancel() -> None:
-            nonlocal live
-            live = False
-            assert up is not None
-            up.cancel()
-
-        def stop(error: Exception | None = None) -> None:
-            nonlocal live
-            if not live:
-                return
-            cancel()
-            if error is None:
-                down.complete()
-            else:
-                down.fail(error)
-
-        source.feed(down.above(start=start, offer=make(down, stop)))
+        source.feed(Elementwise(down, make))
 
     return feed
 
@@ -182,6 +210,64 @@ class Fold:
     """Whether `one` never raises and returns True, so that it can be the offer itself."""
 
 
+class Folding(Step[Any]):
+    """One value at the end of the source, whose values go straight into a fold that never raises."""
+
+    __slots__ = ("asked", "done", "fold", "live")
+
+    def __init__(self, down: Down[Any], fold: Fold) -> None:
+        super().__init__(down)
+        self.fold = fold
+        self.asked = self.done = False
+        self.live = True
+        if fold.direct:
+            self.offer = fold.one  # type: ignore[assignment]  # it returns True
+
+    def start(self, subscription: Subscription) -> None:
+        """Nothing is asked for before the result is."""
+        self.up = subscription
+        self.down.start(self)
+
+    def request(self, _: int) -> None:
+        """The result is wanted: ask for everything."""
+        if self.asked or not self.live:
+            return
+        self.asked = True
+        if self.done:
+            deliver(self)
+        else:
+            self.up.request(UNBOUNDED)
+
+    def cancel(self) -> None:
+        """Stop the source."""
+        self.live = False
+        up, self.up = self.up, IDLE
+        up.cancel()
+
+    def complete(self) -> None:
+        """The source ended: the result, when it is wanted."""
+        self.up = IDLE
+        self.done = True
+        if self.asked:
+            deliver(self)
+
+
+class Careful(Folding):
+    """As `Folding`, for a fold that may raise."""
+
+    __slots__ = ()
+
+    def offer(self, value: Any) -> bool:
+        """A value into the fold."""
+        try:
+            self.fold.one(value)
+        except Exception as error:  # noqa: BLE001 - the function's error is the signal
+            if self.live:
+                self.cancel()
+                self.down.fail(error)
+        return True
+
+
 def folding(source: Source[Any], begin: Callable[[], Fold]) -> Feed:
     """One value at the end of the source, which is asked for everything.
 
@@ -191,72 +277,85 @@ def folding(source: Source[Any], begin: Callable[[], Fold]) -> Feed:
         return _folding_iterator(source.fusion, begin)
 
     def feed(down: Down[Any]) -> None:
-        up: Subscription | None = None
-        asked = ended = stopped = False
         fold = begin()
-
-        def start(subscription: Subscription) -> None:
-            nonlocal up
-            up = subscription
-            down.start(Link(request, cancel))
-
-        def request(_: int) -> None:
-            nonlocal asked
-            if asked or stopped:
-                return
-            asked = True
-            if ended:
-                give()
-            elif up is not None:
-                up.request(UNBOUNDED)
-
-        def cancel() -> None:
-            nonlocal stopped
-            stopped = True
-            if up is not None:
-                up.cancel()
-
-        def offer(value: Any) -> bool:
-            try:
-                fold.one(value)
-            except Exception as error:  # noqa: BLE001 - the function's error is the signal
-                if not stopped:
-                    cancel()
-                    down.fail(error)
-            return True
-
-        def complete() -> None:
-            nonlocal ended
-            ended = True
-            if asked:
-                give()
-
-        def give() -> None:
-            deliver(down, fold, lambda: stopped)
-
-        take = fold.one if fold.direct else offer
-        source.feed(down.above(start=start, offer=take, complete=complete))
+        source.feed(Folding(down, fold) if fold.direct else Careful(down, fold))
 
     return feed
 
 
-def deliver(down: Down[Any], fold: Fold, stopped: Callable[[], bool]) -> None:
+class Folded(Protocol):
+    """Who may signal the result of a fold."""
+
+    fold: Fold
+    down: Down[Any]
+    live: bool
+
+
+def deliver(who: Folded) -> None:
     """Signal a fold's result; EmptyResult says that there is none."""
+    down = who.down
     try:
-        value = fold.result()
+        value = who.fold.result()
     except EmptyResult:
+        who.live = False
         down.complete()
         return
     except Exception as error:  # noqa: BLE001 - the function's error is the signal
+        who.live = False
         down.fail(error)
         return
     down.offer(value)
-    if not stopped():
+    if who.live:
+        who.live = False
         down.complete()
 
 
 class EmptyResult(Exception):  # noqa: N818 - a message from a fold to its driver, never raised further
     """The fold ends without a value."""
+
+
+class FoldingIterator:
+    """The subscription of a fold that polls its iterator, a chunk a turn."""
+
+    __slots__ = ("asked", "base", "down", "fold", "fusion", "live")
+
+    def __init__(self, down: Down[Any], fold: Fold, fusion: Fusion, base: Iterator[Any]) -> None:
+        self.down = down
+        self.fold = fold
+        self.fusion = fusion
+        self.base = base
+        self.asked = False
+        self.live = True
+
+    def request(self, _: int) -> None:
+        """The result is wanted."""
+        if not self.asked and self.live:
+            self.asked = True
+            self.run(islice(self.base, TURN))
+
+    def cancel(self) -> None:
+        """Stop, and close a generator."""
+        self.live = False
+        if hasattr(self.base, "close"):
+            self.down.scope.soon(self.base.close)
+
+    def run(self, chunk: Iterator[Any]) -> None:
+        """Fold a chunk; the next one after a turn of the loop."""
+        if not self.live:
+            return
+        scope = self.down.scope
+        try:
+            self.fold.many(self.fusion.compose(chunk, scope))
+            for first in self.base:
+                scope.soon(partial(self.run, chain((first,), islice(self.base, TURN - 1))))
+                return
+        except Exception as error:  # noqa: BLE001 - a stage's error is the signal
+            if self.live:
+                self.live = False
+                self.down.fail(error)
+            return
+        if self.live:
+            deliver(self)
 
 
 def _folding_iterator(fusion: Fusion, begin: Callable[[], Fold]) -> Feed:
@@ -266,40 +365,6 @@ def _folding_iterator(fusion: Fusion, begin: Callable[[], Fold]) -> Feed:
         except Exception as error:  # noqa: BLE001 - a user's iterable: its error is the signal
             reject(down, error)
             return
-        fold = begin()
-        scope = down.scope
-        chunk = fusion.compose(islice(base, TURN), scope)
-        asked = stopped = False
-
-        def request(_: int) -> None:
-            nonlocal asked
-            if not asked and not stopped:
-                asked = True
-                run()
-
-        def cancel() -> None:
-            nonlocal stopped
-            stopped = True
-            if hasattr(base, "close"):
-                scope.soon(base.close)
-
-        def run() -> None:
-            nonlocal chunk
-            if stopped:
-                return
-            try:
-                fold.many(chunk)
-                for first in base:
-                    chunk = fusion.compose(chain((first,), islice(base, TURN - 1)), scope)
-                    scope.soon(run)
-                    return
-            except Exception as error:  # noqa: BLE001 - a stage's error is the signal
-                if not stopped:
-                    down.fail(error)
-                return
-            if not stopped:
-                deliver(down, fold, lambda: stopped)
-
-        down.start(Link(request, cancel))
+        down.start(FoldingIterator(down, begin(), fusion, base))
 
     return feed

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from labcore.reactive import (
     publishers as lib,
 )  # a cycle on purpose: operators make what they extend
-from labcore.reactive.core import Down, Feed, Source
+from labcore.reactive.core import IDLE, Down, Feed, Source
 from labcore.reactive.errors import blame, check_not_negative
 from labcore.reactive.operators.create import as_source
 from labcore.reactive.operators.relay import Relay
@@ -22,75 +22,104 @@ T = TypeVar("T")
 Matching = type[Exception] | tuple[type[Exception], ...]
 
 
+class Resuming(Relay):
+    """Another source after a failure, once; unmet demand moves over."""
+
+    __slots__ = ("fallback", "only", "resumed")
+
+    def __init__(
+        self, down: Down[Any], fallback: Callable[[Exception], Publisher[Any]], only: Matching
+    ) -> None:
+        super().__init__(down)
+        self.fallback = fallback
+        self.only = only
+        self.resumed = False
+
+    def fail(self, error: Exception) -> None:
+        """Ask for the fallback; its own failure is the signal."""
+        if self.resumed or not isinstance(error, self.only):
+            super().fail(error)
+            return
+        self.resumed = True
+        try:
+            other = as_source(self.fallback(error))
+        except Exception as fault:  # noqa: BLE001 - the fallback's own error is the signal
+            super().fail(blame(fault, "on_error_resume", self.fallback))
+            return
+        self.switch(other)
+
+
 def resuming(
     source: Source[Any], fallback: Callable[[Exception], Publisher[Any]], only: Matching
 ) -> Feed:
-    """Another source after a failure, once; unmet demand moves over."""
+    """The feed of the operators that answer a failure with a stream."""
 
     def feed(down: Down[Any]) -> None:
-        relay = Relay(down)
-
-        def fail(error: Exception) -> None:
-            if not isinstance(error, only):
-                relay.fail(error)
-                return
-            try:
-                other = as_source(fallback(error))
-            except Exception as fault:  # noqa: BLE001 - the fallback's own error is the signal
-                relay.fail(blame(fault, "on_error_resume", fallback))
-                return
-            relay.switch(other)
-
-        relay.begin(source, fail=fail)
+        Resuming(down, fallback, only).begin(source)
 
     return feed
 
 
-class Retrying:
-    """Subscribes again after a failure, when and as often as the rule says."""
+class Again(Relay):
+    """Subscribes to its source anew, after a wait."""
 
-    __slots__ = ("in_row", "relay", "rule", "source", "timer", "total")
+    __slots__ = ("source", "timer")
 
-    def __init__(self, down: Down[Any], source: Source[Any], rule: Retry) -> None:
-        self.relay = Relay(down)
+    def __init__(self, down: Down[Any], source: Source[Any]) -> None:
+        super().__init__(down)
         self.source = source
-        self.rule = rule
-        self.total = self.in_row = 0
         self.timer: Timer | None = None
 
     def run(self) -> None:
-        """The first attempt."""
-        self.relay.ended = self.stop_timer
-        self.relay.begin(self.source, offer=self.offer, fail=self.fail)
+        """The first time."""
+        self.begin(self.source)
+
+    def wait(self, delay_s: float) -> None:
+        """Once more, later.
+
+        Through the loop even without a wait: a source that ends at once, always, must not stop
+        everybody else.
+        """
+        self.up = IDLE
+        self.timer = self.scope.later(delay_s, self.again)
+
+    def again(self) -> None:
+        """Once more."""
+        self.timer = None
+        self.switch(self.source)
+
+    def ended(self) -> None:
+        """Cancelled while waiting."""
+        timer, self.timer = self.timer, None
+        if timer is not None:
+            timer.cancel()
+
+
+class Retrying(Again):
+    """Subscribes again after a failure, when and as often as the rule says."""
+
+    __slots__ = ("in_row", "rule", "total")
+
+    def __init__(self, down: Down[Any], source: Source[Any], rule: Retry) -> None:
+        super().__init__(down, source)
+        self.rule = rule
+        self.total = self.in_row = 0
 
     def offer(self, value: Any) -> bool:
         """A value ends the row of failures."""
         self.in_row = 0
-        return self.relay.offer(value)
+        return super().offer(value)
 
     def fail(self, error: Exception) -> None:
         """Ask the rule; wait; try again."""
-        signal = RetrySignal(self.total, self.in_row, error)
         try:
-            wait_s = self.rule.delay_s(signal)
+            wait_s = self.rule.delay_s(RetrySignal(self.total, self.in_row, error))
         except Exception as final:  # noqa: BLE001 - the rule raises what the stream ends with
-            self.relay.fail(final)
+            super().fail(final)
             return
         self.total += 1
         self.in_row += 1
-        self.relay.up = None
-        # Through the loop even without a wait: a source that always fails must not stop everybody else.
-        self.timer = self.relay.down.scope.later(wait_s, self.again)
-
-    def again(self) -> None:
-        """One more attempt."""
-        self.timer = None
-        self.relay.switch(self.source, offer=self.offer, fail=self.fail)
-
-    def stop_timer(self) -> None:
-        """Cancelled while waiting."""
-        if self.timer is not None:
-            self.timer.cancel()
+        self.wait(wait_s)
 
 
 def retrying(source: Source[Any], rule: Retry) -> Feed:
@@ -102,34 +131,30 @@ def retrying(source: Source[Any], rule: Retry) -> Feed:
     return feed
 
 
-def repeating(source: Source[Any], times: float, delay_s: float) -> Feed:
+class Repeating(Again):
     """The source again after each completion."""
 
+    __slots__ = ("delay_s", "left")
+
+    def __init__(self, down: Down[Any], source: Source[Any], times: float, delay_s: float) -> None:
+        super().__init__(down, source)
+        self.left = times
+        self.delay_s = delay_s
+
+    def complete(self) -> None:
+        """Once more, unless it was often enough."""
+        if self.left <= 0:
+            super().complete()
+            return
+        self.left -= 1
+        self.wait(self.delay_s)
+
+
+def repeating(source: Source[Any], times: float, delay_s: float) -> Feed:
+    """The feed of repeat."""
+
     def feed(down: Down[Any]) -> None:
-        relay = Relay(down)
-        left = times
-        timer: Timer | None = None
-
-        def complete() -> None:
-            nonlocal left, timer
-            if left <= 0:
-                relay.complete()
-                return
-            left -= 1
-            relay.up = None
-            # Through the loop even without a wait: an endless repetition of an empty stream must not
-            # stop everybody else.
-            timer = down.scope.later(delay_s, again)
-
-        def again() -> None:
-            relay.switch(source, complete=complete)
-
-        def stop_timer() -> None:
-            if timer is not None:
-                timer.cancel()
-
-        relay.ended = stop_timer
-        relay.begin(source, complete=complete)
+        Repeating(down, source, times, delay_s).run()
 
     return feed
 

@@ -1,70 +1,43 @@
 """Relay: one subscriber, several sources in turn; demand that was not met moves on to the next."""
 
-from collections.abc import Callable
 from typing import Any
 
-from labcore.reactive.core import Down, Source
+from labcore.reactive.core import IDLE, Down, Source, Step
 from labcore.reactive.spec import UNBOUNDED, Subscription, add_demand
 
 
-class Relay:
+class Relay(Step[Any]):
     """The subscription of an operator that changes its source: concat, retry, fallbacks.
 
-    Switching from inside a source's end is trampolined: a thousand sources that end at once do not
-    recurse.
+    An operator overrides the signals at which it changes over, and `ended` for what else a cancel
+    has to stop. Switching from inside a source's end is trampolined: a thousand sources that end at
+    once do not recurse.
     """
 
-    __slots__ = ("_next", "_running", "demand", "down", "ended", "live", "up")
+    __slots__ = ("_next", "_running", "demand", "live")
 
     def __init__(self, down: Down[Any]) -> None:
-        self.down = down
+        super().__init__(down)
         self.demand = 0
         self.live = True
-        self.up: Subscription | None = None
-        self._next: Callable[[], None] | None = None
+        self._next: Source[Any] | None = None
         self._running = False
-        self.ended: Callable[[], None] | None = None  # also to be stopped on cancel
 
-    def begin(
-        self,
-        source: Source[Any],
-        *,
-        offer: Callable[[Any], bool] | None = None,
-        fail: Callable[[Exception], None] | None = None,
-        complete: Callable[[], None] | None = None,
-    ) -> None:
+    def begin(self, source: Source[Any]) -> None:
         """Hand the subscription down, then run the first source."""
         self.down.start(self)
-        self.switch(source, offer=offer, fail=fail, complete=complete)
+        self.switch(source)
 
-    def switch(
-        self,
-        source: Source[Any],
-        *,
-        offer: Callable[[Any], bool] | None = None,
-        fail: Callable[[Exception], None] | None = None,
-        complete: Callable[[], None] | None = None,
-    ) -> None:
+    def switch(self, source: Source[Any]) -> None:
         """Run the next source; the one before has ended or was cancelled."""
-        self.up = None
-
-        def run() -> None:
-            source.feed(
-                self.down.above(
-                    start=self.start,
-                    offer=offer or self.offer,
-                    fail=fail or self.fail,
-                    complete=complete or self.complete,
-                )
-            )
-
-        self._next = run
+        self.up = IDLE
+        self._next = source
         if self._running:
             return
         self._running = True
         while self._next is not None and self.live:
-            run_now, self._next = self._next, None
-            run_now()
+            source, self._next = self._next, None
+            source.feed(self)
         self._running = False
 
     def start(self, subscription: Subscription) -> None:
@@ -80,18 +53,19 @@ class Relay:
         """Demand from below."""
         if self.live:
             self.demand = add_demand(self.demand, n)
-            if self.up is not None:
-                self.up.request(n)
+            self.up.request(n)
 
     def cancel(self) -> None:
         """Stop the source that runs."""
         if self.live:
             self.live = False
             self._next = None
-            if self.ended is not None:
-                self.ended()
-            if self.up is not None:
-                self.up.cancel()
+            self.ended()
+            up, self.up = self.up, IDLE
+            up.cancel()
+
+    def ended(self) -> None:
+        """The subscriber has cancelled."""
 
     def offer(self, value: Any) -> bool:
         """Pass a value on and count it."""
@@ -104,10 +78,12 @@ class Relay:
         """The end by failure."""
         if self.live:
             self.live = False
+            self.up = IDLE
             self.down.fail(error)
 
     def complete(self) -> None:
         """The end by success."""
         if self.live:
             self.live = False
+            self.up = IDLE
             self.down.complete()

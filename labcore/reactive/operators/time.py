@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from labcore.reactive import (
     publishers as lib,
 )  # a cycle on purpose: operators make what they extend
-from labcore.reactive.core import IDLE, MISSING, Down, Feed, Source
+from labcore.reactive.core import IDLE, MISSING, Down, Feed, Source, Step
 from labcore.reactive.errors import (
     BackpressureError,
     StreamTimeoutError,
@@ -22,52 +22,49 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Limit:
+class Limit(Relay):
     """One timer that is looked at late: a value only notes the time, the timer re-arms itself."""
 
-    __slots__ = ("due_s", "fallback", "limit_s", "relay", "source", "timer")
+    __slots__ = ("due_s", "fallback", "late", "limit_s", "timer")
 
-    def __init__(
-        self, down: Down[Any], source: Source[Any], limit_s: float, fallback: Source[Any] | None
-    ) -> None:
-        self.relay = Relay(down)
-        self.source = source
+    def __init__(self, down: Down[Any], limit_s: float, fallback: Source[Any] | None) -> None:
+        super().__init__(down)
         self.limit_s = limit_s
         self.fallback = fallback
         self.due_s = 0.0
+        self.late = False
         self.timer: Timer | None = None
 
-    def run(self, first_s: float) -> None:
+    def run(self, source: Source[Any], first_s: float) -> None:
         """Subscribe; the clock starts now."""
-        scope = self.relay.down.scope
-        self.relay.ended = self.stop
-        self.due_s = scope.now_s() + first_s
-        self.timer = scope.later(first_s, self.look)
-        self.relay.begin(self.source, offer=self.offer, fail=self.fail, complete=self.complete)
+        self.due_s = self.scope.now_s() + first_s
+        self.timer = self.scope.later(first_s, self.look)
+        self.begin(source)
 
     def offer(self, value: Any) -> bool:
         """The clock starts anew when the value has been delivered."""
-        used = self.relay.offer(value)
-        due_s = self.relay.down.scope.now_s() + self.limit_s
-        if due_s < self.due_s and self.timer is not None:
-            self.timer.cancel()  # the first value had a longer limit
-            self.timer = self.relay.down.scope.later(self.limit_s, self.look)
-        self.due_s = due_s
+        used = super().offer(value)
+        if not self.late:
+            due_s = self.scope.now_s() + self.limit_s
+            if due_s < self.due_s and self.timer is not None:
+                self.timer.cancel()  # the first value had a longer limit
+                self.timer = self.scope.later(self.limit_s, self.look)
+            self.due_s = due_s
         return used
 
     def look(self) -> None:
         """The timer fired: too late, or not yet."""
-        left_s = self.due_s - self.relay.down.scope.now_s()
+        left_s = self.due_s - self.scope.now_s()
         if left_s > 0:
-            self.timer = self.relay.down.scope.later(left_s, self.look)
+            self.timer = self.scope.later(left_s, self.look)
             return
         self.timer = None
-        if self.relay.up is not None:
-            self.relay.up.cancel()
+        self.late = True
+        self.up.cancel()
         if self.fallback is not None:
-            self.relay.switch(self.fallback)
+            self.switch(self.fallback)
             return
-        self.relay.fail(
+        self.fail(
             StreamTimeoutError(
                 f"Did not observe any item or terminal signal within {self.limit_s} s "
                 "(and no fallback has been configured)"
@@ -76,19 +73,19 @@ class Limit:
 
     def fail(self, error: Exception) -> None:
         """The source failed in time."""
-        self.stop()
-        self.relay.fail(error)
+        self.ended()
+        super().fail(error)
 
     def complete(self) -> None:
         """The source completed in time."""
-        self.stop()
-        self.relay.complete()
+        self.ended()
+        super().complete()
 
-    def stop(self) -> None:
+    def ended(self) -> None:
         """No more looking."""
-        if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
+        timer, self.timer = self.timer, None
+        if timer is not None:
+            timer.cancel()
 
 
 def limiting(
@@ -97,24 +94,23 @@ def limiting(
     """The feed of timeout."""
 
     def feed(down: Down[Any]) -> None:
-        Limit(down, source, limit_s, fallback).run(first_s)
+        Limit(down, limit_s, fallback).run(source, first_s)
 
     return feed
 
 
-class Sampler:
+class Sampler(Step[Any]):
     """Keeps the newest value and gives it at each tick."""
 
-    __slots__ = ("demand", "done", "down", "latest", "live", "period_s", "timer", "up")
+    __slots__ = ("demand", "done", "latest", "live", "period_s", "timer")
 
     def __init__(self, down: Down[Any], period_s: float) -> None:
-        self.down = down
+        super().__init__(down)
         self.period_s = period_s
         self.latest: Any = MISSING
         self.demand = 0
         self.live = True
         self.done = False
-        self.up: Subscription = IDLE
         self.timer: Timer | None = None
 
     def start(self, subscription: Subscription) -> None:
@@ -170,15 +166,18 @@ class Sampler:
         if self.live:
             self.live = False
             self.halt()
-            self.up.cancel()
+            up, self.up = self.up, IDLE
+            up.cancel()
 
     def halt(self) -> None:
         """No more ticks."""
-        if self.timer is not None:
-            self.timer.cancel()
+        timer, self.timer = self.timer, None
+        if timer is not None:
+            timer.cancel()
 
     def fail(self, error: Exception) -> None:
         """The source failed."""
+        self.up = IDLE
         if self.live:
             self.live = False
             self.halt()
@@ -187,6 +186,7 @@ class Sampler:
     def complete(self) -> None:
         """The source ended: what is left is given first, when it is asked for."""
         self.halt()
+        self.up = IDLE
         self.done = True
         if self.latest is not MISSING and not self.demand:
             return
@@ -305,14 +305,7 @@ class FluxTime(SharedTime[T]):
         check_positive("period_s", period_s)
 
         def feed(down: Down[Any]) -> None:
-            sampler = Sampler(down, period_s)
-            self.feed(
-                Down(
-                    *(sampler.start, sampler.offer, sampler.fail, sampler.complete),
-                    down.scope,
-                    down.context,
-                )
-            )
+            self.feed(Sampler(down, period_s))
 
         return lib.Flux(feed)
 

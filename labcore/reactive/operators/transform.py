@@ -1,5 +1,4 @@
 """Operators that change, choose or fold the values of one stream."""
-# ruff: noqa: C901 - an operator is closures over its state: ruff adds the nested ones up
 
 from collections.abc import Callable, Hashable, Iterator
 from functools import partial
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from labcore.reactive import (
     publishers as lib,
 )  # a cycle on purpose: operators make what they extend
-from labcore.reactive.core import MISSING, Down, Feed, Link, Source
+from labcore.reactive.core import IDLE, MISSING, Down, Feed, Source, Step
 from labcore.reactive.errors import EmptyStreamError, blame, check_not_negative
 from labcore.reactive.operators.elements import (
     EmptyResult,
@@ -23,6 +22,7 @@ from labcore.reactive.operators.elements import (
     fused_filter,
     mapping,
 )
+from labcore.reactive.operators.relay import Relay
 from labcore.reactive.spec import Subscription
 
 if TYPE_CHECKING:
@@ -32,49 +32,84 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
-def taking(source: Source[Any], count: int) -> Feed:
+class Taking(Step[Any]):
     """The first `count` values; never asks the source for more."""
 
+    __slots__ = ("left", "live", "unasked")
+
+    def __init__(self, down: Down[Any], count: int) -> None:
+        super().__init__(down)
+        self.left = self.unasked = count
+        self.live = True
+
+    def start(self, subscription: Subscription) -> None:
+        """Hand it down; without a value to take it is over."""
+        self.up = subscription
+        self.down.start(self)
+        if not self.left and self.live:
+            self.cancel()
+            self.down.complete()
+
+    def request(self, n: int) -> None:
+        """Demand from below, as far as there are values to take."""
+        more = min(n, self.unasked)
+        self.unasked -= more
+        if more and self.live:
+            self.up.request(more)
+
+    def cancel(self) -> None:
+        """Stop the source."""
+        self.live = False
+        self.stop()
+
+    def stop(self) -> None:
+        """The source has given enough."""
+        up, self.up = self.up, IDLE
+        up.cancel()
+
+    def offer(self, value: Any) -> bool:
+        """One value less to take; the last one cancels the source before it is passed on."""
+        self.left -= 1  # taken, whether or not a filter below uses it up
+        if self.left > 0:
+            return self.down.offer(value)
+        self.stop()
+        used = self.down.offer(value)
+        if self.live:
+            self.live = False
+            self.down.complete()
+        return used
+
+
+def taking(source: Source[Any], count: int) -> Feed:
+    """The feed of take."""
+
     def feed(down: Down[Any]) -> None:
-        up: Subscription | None = None
-        live, left, unasked = True, count, count
-
-        def start(subscription: Subscription) -> None:
-            nonlocal up, live
-            up = subscription
-            down.start(Link(request, cancel))
-            if not count and live:
-                cancel()
-                down.complete()
-
-        def request(n: int) -> None:
-            nonlocal unasked
-            more = min(n, unasked)
-            unasked -= more
-            if more and live and up is not None:
-                up.request(more)
-
-        def cancel() -> None:
-            nonlocal live
-            live = False
-            if up is not None:
-                up.cancel()
-
-        def offer(value: Any) -> bool:
-            nonlocal left, live
-            left -= 1  # taken, whether or not a filter below uses it up
-            if left > 0:
-                return down.offer(value)
-            up.cancel()  # type: ignore[union-attr]  # start came first
-            used = down.offer(value)
-            if live:
-                live = False
-                down.complete()
-            return used
-
-        source.feed(down.above(start=start, offer=offer))
+        source.feed(Taking(down, count))
 
     return feed
+
+
+class IfEmpty(Relay):
+    """Another source when the first one ends without a value."""
+
+    __slots__ = ("other",)
+
+    def __init__(self, down: Down[Any], other: Source[Any]) -> None:
+        super().__init__(down)
+        self.other: Source[Any] | None = other
+
+    def offer(self, value: Any) -> bool:
+        """There is a value, so no other source."""
+        self.other = None
+        return super().offer(value)
+
+    def complete(self) -> None:
+        """The end, or the other source."""
+        other, self.other = self.other, None
+        if other is None:
+            super().complete()
+        else:
+            self.switch(other)
 
 
 def counting_fold() -> Fold:
@@ -190,24 +225,9 @@ class SharedTransform(Source[T]):
 
         Reactor: Flux.switchIfEmpty, Mono.switchIfEmpty
         """
-        from labcore.reactive.operators.relay import Relay
 
         def feed(down: Down[Any]) -> None:
-            relay = Relay(down)
-            seen = False
-
-            def offer(value: Any) -> bool:
-                nonlocal seen
-                seen = True
-                return relay.offer(value)
-
-            def complete() -> None:
-                if seen:
-                    relay.complete()
-                else:
-                    relay.switch(other)
-
-            relay.begin(self, offer=offer, complete=complete)
+            IfEmpty(down, other).begin(self)
 
         return self.like(feed)
 
