@@ -7,9 +7,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from labcore.measure import compare
-from labcore.measure.record import CONTROL
-from labcore.measure.verdict import Verdict
+from labcore.measure import CONTROL, Verdict, compare
 
 SUMMARY = "truth of verdicts: a lane against itself, and beside 10 % and 1 % more of the same work"
 

@@ -1,0 +1,9 @@
+"""Wire formats and their rules, each beside the specification it keeps.
+
+A protocol here decides and encodes; sockets appear only in the thin doors that carry it
+(`sse.EventSource`, `sse.EventStream`). Services bring their own events and policies.
+"""
+
+from labcore.protocols import sse
+
+__all__ = ["sse"]
