@@ -8,6 +8,7 @@ from labcore.reactive.errors import (
     RetryExhaustedError,
     StreamTimeoutError,
 )
+from labcore.reactive.operators.tap import SignalListener
 from labcore.reactive.publishers import Flux, Mono
 from labcore.reactive.record import Mark, MarkKind, Recording
 from labcore.reactive.retry import Retry, RetrySignal
@@ -44,6 +45,7 @@ __all__ = [
     "RetrySignal",
     "Scheduler",
     "Scope",
+    "SignalListener",
     "SignalType",
     "Sinks",
     "StreamTimeoutError",

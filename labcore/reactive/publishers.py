@@ -15,6 +15,7 @@ from labcore.reactive.operators.create import FluxCreation, MonoCreation
 from labcore.reactive.operators.errors import SharedErrors
 from labcore.reactive.operators.observe import FluxObserve, MonoObserve
 from labcore.reactive.operators.share import FluxShare, MonoShare
+from labcore.reactive.operators.tap import SharedTap
 from labcore.reactive.operators.time import FluxTime, MonoTime
 from labcore.reactive.operators.transform import FluxTransform, MonoTransform
 from labcore.reactive.spec import SMALL_BUFFER
@@ -27,6 +28,7 @@ class Mono(
     MonoCombine[T],
     MonoTime[T],
     MonoShare[T],
+    SharedTap[T],
     SharedErrors[T],
     MonoObserve[T],
     MonoCreation[T],
@@ -62,6 +64,7 @@ class Flux(
     FluxBatch[T],
     FluxBackpressure[T],
     FluxShare[T],
+    SharedTap[T],
     SharedErrors[T],
     FluxObserve[T],
     FluxCreation[T],

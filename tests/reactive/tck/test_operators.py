@@ -12,7 +12,17 @@ from typing import Any
 
 import pytest
 
-from labcore.reactive import Flux, ManySink, Mono, OneSink, Publisher, Recording, Retry, Sinks
+from labcore.reactive import (
+    Flux,
+    ManySink,
+    Mono,
+    OneSink,
+    Publisher,
+    Recording,
+    Retry,
+    SignalListener,
+    Sinks,
+)
 from labcore.reactive.tck import (
     Check,
     RuleBroken,
@@ -85,6 +95,10 @@ def filled_one(n: int) -> Mono[int]:
     sink: OneSink[int] = Sinks.one()
     (sink.try_emit_value(7) if n else sink.try_emit_empty()).or_throw()
     return sink.as_mono()
+
+
+class Listener(SignalListener[Any]):
+    """Hears everything and does nothing."""
 
 
 class ThreadEach:
@@ -208,6 +222,7 @@ OPERATORS: dict[str, Pipeline] = {
     "on_backpressure_buffer": lambda base, n: base(n).on_backpressure_buffer(),
     "publish_on": lambda base, n: base(n).publish_on(ThreadEach()).map(str),
     "record": lambda base, n: base(n).record(Recording()),
+    "tap": lambda base, n: base(n).tap(Listener),
     "share": lambda base, n: base(n).share(),
     "publish": lambda base, n: base(n).publish().ref_count(),
     "replay": lambda base, n: base(n).replay().auto_connect(),
@@ -282,6 +297,7 @@ FOLDS: dict[str, Pipeline] = {
     "Mono.cache": lambda base, n: base(n).next().cache(),
     "Mono.share": lambda base, n: base(n).next().share(),
     "Mono.record": lambda base, n: base(n).next().record(Recording()),
+    "Mono.tap": lambda base, n: base(n).next().tap(Listener),
 }
 # Operators that may lose every element: only the rules that need none can be checked.
 DROPPING: dict[str, Pipeline] = {
@@ -355,6 +371,7 @@ USER_FUNCTIONS: dict[str, Callable[[Callable[..., Any]], Publisher[Any]]] = {
     "context_write": lambda f: Flux.range(0, 3).context_write(f),
     "using": lambda f: Flux.using(f, lambda _: Flux.range(0, 3), lambda _: None),
     "group_by": lambda f: Flux.range(0, 3).group_by(f),
+    "tap": lambda f: Flux.range(0, 3).tap(f),
     "create": Flux.create,
     "publish_on map": lambda f: Flux.range(0, 3).publish_on(ThreadEach()).map(f),
     "subscribe_on map": lambda f: Flux.range(0, 3).map(f).subscribe_on(ThreadEach()),

@@ -1,6 +1,6 @@
 """StepVerifier scripts for the operators that look on, and for the context."""
 
-from labcore.reactive import Flux, Mono, SignalType
+from labcore.reactive import Flux, Mono, SignalListener, SignalType
 from labcore.reactive.testing import StepVerifier
 
 
@@ -75,3 +75,23 @@ def test_the_context_travels_through_inner_streams():
     read = Mono.defer_contextual(lambda context: Mono.just(context["user"]))
     source = Flux.range(0, 2).flat_map(lambda _: read).context_write({"user": "Ada"})
     StepVerifier.create(source).expect_next("Ada", "Ada").verify_complete()
+
+
+def test_tap_hears_what_passes():
+    class Total(SignalListener[int]):
+        """Adds up what it hears."""
+
+        total = 0
+
+        def do_on_next(self, value: int, /) -> None:
+            self.total += value
+
+    heard: list[Total] = []
+
+    def make() -> Total:
+        heard.append(Total())
+        return heard[-1]
+
+    StepVerifier.create(Flux.range(1, 3).tap(make)).expect_next(1, 2, 3).verify_complete()
+    StepVerifier.create(Mono.just(4).tap(make)).expect_next(4).verify_complete()
+    assert [listener.total for listener in heard] == [6, 4]
