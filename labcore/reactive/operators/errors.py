@@ -2,13 +2,21 @@
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
+from labcore.kernel import UsageError
 from labcore.reactive import (
     publishers as lib,
 )  # a cycle on purpose: operators make what they extend
 from labcore.reactive.core import IDLE, Down, Feed, Source
 from labcore.reactive.errors import blame, check_not_negative
+from labcore.reactive.operators.companions import (
+    RepeatCompanion,
+    RepeatingWith,
+    RetryCompanion,
+    RetryingWith,
+    accompanied,
+)
 from labcore.reactive.operators.create import as_source
 from labcore.reactive.operators.relay import Relay
 from labcore.reactive.retry import Retry, RetrySignal
@@ -264,8 +272,8 @@ class SharedErrors(Source[T]):
         check_not_negative("times", times)
         return self.like(retrying(self, Retry(times, on_exhausted=lambda signal: signal.failure)))
 
-    def retry_when(self, rule: Retry) -> Self:
-        """Subscribe again when and as often as the rule says.
+    def retry_when(self, rule: Retry | RetryCompanion) -> Self:
+        """Subscribe again when and as often as the rule, or a companion stream, says.
 
             --1--X
               retry_when(Retry.fixed_delay(1, 2))
@@ -273,12 +281,22 @@ class SharedErrors(Source[T]):
 
         Raises downstream: RetryExhaustedError, its cause the last failure.
 
+        A function gets the stream of failures (RetrySignal) and gives the companion: each of its
+        values subscribes again, its completion completes the stream and its error fails it, at once
+        even while an attempt runs. It is asked for one value per failure.
+
         >>> Mono.error(OSError()).retry_when(Retry.max(2)).on_error_return("gave up").block()
         'gave up'
+        >>> Mono.error(OSError()).retry_when(lambda failures: failures.take(2)).block() is None
+        True
 
-        Reactor: Flux.retryWhen, Mono.retryWhen
+        Difference: the stream of failures has one reader; share() it for more.
+
+        Reactor: Flux.retryWhen, Mono.retryWhen; for a function Retry.from
         """
-        return self.like(retrying(self, rule))
+        if isinstance(rule, Retry):
+            return self.like(retrying(self, rule))
+        return self.like(accompanied(self, rule, RetryingWith))
 
     def repeat(self, times: float = math.inf) -> "Flux[T]":
         """Subscribe again after each completion, so often again.
@@ -295,18 +313,44 @@ class SharedErrors(Source[T]):
         check_not_negative("times", times)
         return lib.Flux(repeating(self, times, 0.0))
 
-    def repeat_when(self, *, delay_s: float, times: float = math.inf) -> "Flux[T]":
-        """Subscribe again `delay_s` seconds after each completion, so often again.
+    @overload
+    def repeat_when(self, companion: RepeatCompanion) -> "Flux[T]": ...
+
+    @overload
+    def repeat_when(self, *, delay_s: float, times: float = math.inf) -> "Flux[T]": ...
+
+    def repeat_when(
+        self,
+        companion: RepeatCompanion | None = None,
+        *,
+        delay_s: float | None = None,
+        times: float = math.inf,
+    ) -> "Flux[T]":
+        """Subscribe again after each completion, `delay_s` seconds later or when a companion says.
 
             --1--|
               repeat_when(delay_s=2)
             --1------1------1...
 
+        The companion is given the stream of how many values each run had; each value of it subscribes
+        again, its completion completes the stream and its error fails it. Give it, or `delay_s` (and
+        how often with `times`).
+
         >>> Mono.just(1).repeat_when(delay_s=0.001, times=1).collect_list().block()
         [1, 1]
+        >>> source = Flux.just(1, 2)
+        >>> source.repeat_when(lambda runs: runs.take_while(bool).take(2)).collect_list().block()
+        [1, 2, 1, 2]
 
-        Reactor: Flux.repeatWhen with delayElements in its companion
+        Difference: the stream of counts has one reader; share() it for more.
+
+        Reactor: Flux.repeatWhen, Mono.repeatWhen; for `delay_s` with delayElements in its companion
         """
+        if (companion is None) == (delay_s is None):
+            raise UsageError("repeat_when() takes either a companion function or delay_s")
+        if companion is not None:
+            return lib.Flux(accompanied(self, companion, RepeatingWith))
+        assert delay_s is not None
         check_not_negative("delay_s", delay_s)
         check_not_negative("times", times)
         return lib.Flux(repeating(self, times, delay_s))

@@ -207,8 +207,14 @@ OPERATORS: dict[str, Pipeline] = {
     "on_error_complete": lambda base, n: base(n).on_error_complete(),
     "retry": lambda base, n: base(n).retry(2),
     "retry_when": lambda base, n: base(n).retry_when(Retry.fixed_delay(2, 0.01)),
+    "retry_when with a companion": lambda base, n: base(n).retry_when(
+        lambda failures: failures.concat_map(lambda one: Mono.error(one.failure))
+    ),
     "repeat": lambda base, n: base(1).repeat(n - 1) if n else base(0),
     "repeat_when": lambda base, n: base(1).repeat_when(delay_s=0.01, times=n - 1) if n else base(0),
+    "repeat_when with a companion": lambda base, n: (
+        base(1).repeat_when(lambda runs: runs.take(n)) if n else base(0)
+    ),
     "timeout": lambda base, n: base(n).timeout(10**6),
     "delay_elements": lambda base, n: base(n).delay_elements(0.01),
     "delay_subscription": lambda base, n: base(n).delay_subscription(0.01),
@@ -372,6 +378,8 @@ USER_FUNCTIONS: dict[str, Callable[[Callable[..., Any]], Publisher[Any]]] = {
     "using": lambda f: Flux.using(f, lambda _: Flux.range(0, 3), lambda _: None),
     "group_by": lambda f: Flux.range(0, 3).group_by(f),
     "tap": lambda f: Flux.range(0, 3).tap(f),
+    "retry_when with a companion": lambda f: Flux.range(0, 3).retry_when(f),
+    "repeat_when with a companion": lambda f: Flux.range(0, 3).repeat_when(f),
     "create": Flux.create,
     "publish_on map": lambda f: Flux.range(0, 3).publish_on(ThreadEach()).map(f),
     "subscribe_on map": lambda f: Flux.range(0, 3).map(f).subscribe_on(ThreadEach()),

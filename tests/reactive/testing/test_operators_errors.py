@@ -161,3 +161,31 @@ def test_retry_when_on_a_flux_ends_with_the_sources_completion():
         1
     ).verify_complete()
     assert probe.subscribe_count == 1
+
+
+def test_retry_when_waits_for_its_companion():
+    source, _ = failing(2)
+    (
+        StepVerifier.with_virtual_time(
+            lambda: source.retry_when(lambda failures: failures.delay_elements(60))
+        )
+        .expect_subscription()
+        .expect_no_event(119)
+        .then_await(1)
+        .expect_next("served")
+        .verify_complete()
+    )
+
+
+def test_repeat_when_waits_for_its_companion():
+    (
+        StepVerifier.with_virtual_time(
+            lambda: Mono.just("run").repeat_when(lambda runs: runs.delay_elements(60).take(2))
+        )
+        .expect_next("run")
+        .expect_no_event(59)
+        .then_await(1)
+        .expect_next("run")
+        .then_await(60)
+        .verify_complete()
+    )
