@@ -294,15 +294,15 @@ class _Timer:
 
     def fire(self) -> None:
         """The time has come."""
-        call, self._call = self._call, None
+        call, self._call, self.handle = self._call, None, None
         if call is not None:
             self._scope._guarded(call)  # noqa: SLF001 - two halves of one thing
 
     def cancel(self) -> None:
         """Forget it."""
         if self._call is not None and self.handle is not None:
-            self._call = None
-            self.handle.cancel()
+            handle, self._call, self.handle = self.handle, None, None
+            handle.cancel()
             self._scope._call_done()  # noqa: SLF001 - two halves of one thing
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
-from labcore.reactive.core import IDLE, MISSING, Down, Feed, Source
+from labcore.reactive.core import IDLE, MISSING, Down, Feed, Source, Step
 from labcore.reactive.errors import blame
 from labcore.reactive.operators.create import as_source
 from labcore.reactive.spec import TURN, UNBOUNDED, Subscription, add_demand, low_tide
@@ -21,13 +21,17 @@ from labcore.reactive.spec import TURN, UNBOUNDED, Subscription, add_demand, low
 Mapper = Callable[[Any], Any]
 
 
-class Inner:
+class Inner(Down[Any]):
     """One inner stream of a `FlatMap`."""
 
     __slots__ = ("credit", "done", "hub", "low", "queued", "up")
 
-    def __init__(self, hub: "FlatMap", prefetch: int) -> None:
+    def __init__(
+        self, hub: "FlatMap", prefetch: int
+    ) -> None:  # the calls of `Down` are methods here
         self.hub = hub
+        self.scope = hub.scope
+        self.context = hub.context
         self.low = low_tide(prefetch)
         self.credit = 0
         self.queued = 0
@@ -75,14 +79,25 @@ class Inner:
             self.credit = 0
             self.up.request(self.low)
 
+    def fail(self, error: Exception) -> None:
+        """The inner stream failed, and all the others with it."""
+        self.up = IDLE
+        self.hub.fail(error)
+
+    def cancel(self) -> None:
+        """The others failed, or nobody wants them."""
+        up, self.up = self.up, IDLE
+        up.cancel()
+
     def complete(self) -> None:
         """The inner stream ended; its place is free when its last value is taken."""
+        self.up = IDLE
         self.done = True
         if not self.queued:
             self.hub.release(self)
 
 
-class FlatMap:
+class FlatMap(Step[Any]):
     """Up to `concurrency` inner streams at once, their values as they come.
 
     A mapper that gives an awaitable needs no inner stream: at most `concurrency` worker tasks await.
@@ -90,12 +105,12 @@ class FlatMap:
     """
 
     __slots__ = (
-        *("active", "awaiting", "busy", "concurrency", "demand", "done", "down", "emit", "live"),
-        *("mapper", "pending", "prefetch", "queue", "up", "workers"),
+        *("active", "awaiting", "busy", "concurrency", "demand", "done", "emit", "live"),
+        *("mapper", "pending", "prefetch", "queue", "workers"),
     )
 
     def __init__(self, down: Down[Any], mapper: Mapper, concurrency: int, prefetch: int) -> None:
-        self.down = down
+        super().__init__(down)
         self.emit = down.offer
         self.mapper = mapper
         self.concurrency = concurrency
@@ -104,7 +119,6 @@ class FlatMap:
         self.demand = 0
         self.busy = self.done = False
         self.live = True
-        self.up: Subscription = IDLE
         self.active: set[Inner] = set()
         self.pending: deque[Awaitable[Any]] = deque()
         self.workers: set[anyio.CancelScope] = set()
@@ -157,10 +171,7 @@ class FlatMap:
         """Subscribe to an inner stream."""
         inner = Inner(self, self.prefetch)
         self.active.add(inner)
-        down = self.down
-        source.feed(
-            Down(inner.start, inner.offer, self.fail, inner.complete, down.scope, down.context)
-        )
+        source.feed(inner)
 
     def release(self, inner: Inner) -> None:
         """An inner stream is over: its place goes to the next value of the source."""
@@ -178,6 +189,7 @@ class FlatMap:
 
     def complete(self) -> None:
         """The source has ended; what is under way goes on."""
+        self.up = IDLE
         self.done = True
         self.settle()
 
@@ -214,11 +226,11 @@ class FlatMap:
     def stop(self) -> None:
         """Cancel all, discard all."""
         self.live = False
-        if not self.done:
-            self.up.cancel()
-        for inner in self.active:
-            if not inner.done:
-                inner.up.cancel()
+        up, self.up = self.up, IDLE
+        up.cancel()
+        active, self.active = self.active, set()
+        for inner in active:
+            inner.cancel()
         for task in self.workers:
             task.cancel()
         for awaitable in self.pending:
@@ -294,24 +306,22 @@ def flat_mapping(source: Source[Any], mapper: Mapper, concurrency: int, prefetch
     """The feed of flat_map."""
 
     def feed(down: Down[Any]) -> None:
-        hub = FlatMap(down, mapper, concurrency, prefetch)
-        source.feed(Down(hub.start, hub.offer, hub.fail, hub.complete, down.scope, down.context))
+        source.feed(FlatMap(down, mapper, concurrency, prefetch))
 
     return feed
 
 
-class ConcatMap:
+class ConcatMap(Step[Any]):
     """One inner stream at a time, in order; downstream's demand goes straight to it."""
 
-    __slots__ = ("active", "demand", "done", "down", "inner", "live", "mapper", "up")
+    __slots__ = ("active", "demand", "done", "inner", "live", "mapper")
 
     def __init__(self, down: Down[Any], mapper: Mapper) -> None:
-        self.down = down
+        super().__init__(down)
         self.mapper = mapper
         self.demand = 0
         self.live = True
         self.active = self.done = False
-        self.up: Subscription = IDLE
         self.inner: Subscription = IDLE
 
     def start(self, subscription: Subscription) -> None:
@@ -334,8 +344,10 @@ class ConcatMap:
         """Cancel the inner stream and the source."""
         if self.live:
             self.live = False
-            self.inner.cancel()
-            self.up.cancel()
+            inner, up = self.inner, self.up
+            self.inner = self.up = IDLE
+            inner.cancel()
+            up.cancel()
 
     def offer(self, value: Any) -> bool:
         """A value of the source: run its inner stream."""
@@ -345,8 +357,7 @@ class ConcatMap:
             self.fail(blame(error, "concat_map", self.mapper))
             return True
         self.active = True
-        down = self.down
-        source.feed(Down(self.begin, self.pass_on, self.fail, self.end, down.scope, down.context))
+        source.feed(Part(self))
         return True
 
     def begin(self, subscription: Subscription) -> None:
@@ -382,10 +393,35 @@ class ConcatMap:
 
     def complete(self) -> None:
         """The source has ended; the inner stream goes on."""
+        self.up = IDLE
         self.done = True
         if not self.active and self.live:
             self.live = False
             self.down.complete()
+
+
+class Part(Down[Any]):
+    """The subscriber of one inner stream of a `ConcatMap`."""
+
+    __slots__ = ("hub",)
+
+    def __init__(self, hub: ConcatMap) -> None:  # the calls of `Down` are methods here
+        self.hub = hub
+        self.scope = hub.scope
+        self.context = hub.context
+        self.offer = hub.pass_on
+
+    def start(self, subscription: Subscription) -> None:
+        """The inner subscription takes over the unmet demand."""
+        self.hub.begin(subscription)
+
+    def fail(self, error: Exception) -> None:
+        """Any error ends it."""
+        self.hub.fail(error)
+
+    def complete(self) -> None:
+        """The inner stream is over."""
+        self.hub.end()
 
 
 class SwitchMap(ConcatMap):
@@ -419,13 +455,15 @@ class SwitchMap(ConcatMap):
             self.complete()
 
 
-class Slot:
+class Slot(Down[Any]):
     """One inner stream of a `Sequential`, with a queue of its own."""
 
     __slots__ = ("credit", "done", "hub", "low", "queue", "up")
 
-    def __init__(self, hub: "Sequential") -> None:
+    def __init__(self, hub: "Sequential") -> None:  # the calls of `Down` are methods here
         self.hub = hub
+        self.scope = hub.scope
+        self.context = hub.context
         self.queue: deque[Any] = deque()
         self.done = False
         self.credit = 0
@@ -443,8 +481,19 @@ class Slot:
         self.hub.drain()
         return True
 
+    def fail(self, error: Exception) -> None:
+        """Any error ends them all."""
+        self.up = IDLE
+        self.hub.fail(error)
+
+    def cancel(self) -> None:
+        """Nobody wants it."""
+        up, self.up = self.up, IDLE
+        up.cancel()
+
     def complete(self) -> None:
         """This stream is over; the line moves on when its values are taken."""
+        self.up = IDLE
         self.done = True
         self.hub.drain()
 
@@ -456,16 +505,13 @@ class Slot:
             self.up.request(self.low)
 
 
-class Sequential:
+class Sequential(Step[Any]):
     """Up to `concurrency` inner streams at once, their values in the order of the source."""
 
-    __slots__ = (
-        *("busy", "concurrency", "demand", "done", "down", "live", "mapper", "prefetch"),
-        *("slots", "up"),
-    )
+    __slots__ = (*("busy", "concurrency", "demand", "done", "live", "mapper", "prefetch", "slots"),)
 
     def __init__(self, down: Down[Any], mapper: Mapper, concurrency: int, prefetch: int) -> None:
-        self.down = down
+        super().__init__(down)
         self.mapper = mapper
         self.concurrency = concurrency
         self.prefetch = prefetch
@@ -473,7 +519,6 @@ class Sequential:
         self.demand = 0
         self.live = True
         self.busy = self.done = False
-        self.up: Subscription = IDLE
 
     def start(self, subscription: Subscription) -> None:
         """The source's subscription; it is asked for as many values as there are places."""
@@ -489,11 +534,9 @@ class Sequential:
         except Exception as error:  # noqa: BLE001 - the mapper's error is the signal
             self.fail(blame(error, "flat_map_sequential", self.mapper))
             return True
-        slot, down = Slot(self), self.down
+        slot = Slot(self)
         self.slots.append(slot)
-        source.feed(
-            Down(slot.start, slot.offer, self.fail, slot.complete, down.scope, down.context)
-        )
+        source.feed(slot)
         return True
 
     def request(self, n: int) -> None:
@@ -506,12 +549,13 @@ class Sequential:
         """Cancel the source and every inner stream."""
         if self.live:
             self.live = False
-            self.up.cancel()
-            for slot in self.slots:
-                slot.up.cancel()
+            up, self.up = self.up, IDLE
+            up.cancel()
+            slots, self.slots = self.slots, deque()
+            for slot in slots:
+                slot.cancel()
                 for value in slot.queue:
-                    self.down.scope.discard(value)
-            self.slots.clear()
+                    self.scope.discard(value)
 
     def fail(self, error: Exception) -> None:
         """The first error ends everything."""
@@ -523,6 +567,7 @@ class Sequential:
 
     def complete(self) -> None:
         """The source has ended; the line goes on."""
+        self.up = IDLE
         self.done = True
         self.drain()
 
@@ -548,11 +593,10 @@ class Sequential:
             self.down.complete()
 
 
-def concat_mapping(source: Source[Any], make: Callable[[Down[Any]], Any]) -> Feed:
+def concat_mapping(source: Source[Any], make: Callable[[Down[Any]], Step[Any]]) -> Feed:
     """The feed of concat_map, switch_map and flat_map_sequential: `make(down)` is the operator."""
 
     def feed(down: Down[Any]) -> None:
-        hub = make(down)
-        source.feed(Down(hub.start, hub.offer, hub.fail, hub.complete, down.scope, down.context))
+        source.feed(make(down))
 
     return feed

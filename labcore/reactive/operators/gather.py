@@ -9,13 +9,15 @@ from labcore.reactive.operators.flatten import FlatMap, Inner
 from labcore.reactive.spec import TURN, UNBOUNDED, Subscription, add_demand, low_tide
 
 
-class Lane:
+class Lane(Down[Any]):
     """One source of a `Zip`, with its queue."""
 
     __slots__ = ("done", "hub", "queue", "up")
 
-    def __init__(self, hub: "Zip") -> None:
+    def __init__(self, hub: "Zip") -> None:  # the calls of `Down` are methods here
         self.hub = hub
+        self.scope = hub.scope
+        self.context = hub.context
         self.queue: deque[Any] = deque()
         self.done = False
         self.up: Subscription = IDLE
@@ -32,8 +34,22 @@ class Lane:
             hub.drain()
         return True
 
+    def fail(self, error: Exception) -> None:
+        """An error beats the rows that wait."""
+        self.up = IDLE
+        self.hub.fail(error)
+
+    def cancel(self) -> None:
+        """Nobody wants it; what is queued is discarded."""
+        up, self.up = self.up, IDLE
+        up.cancel()
+        for value in self.queue:
+            self.scope.discard(value)
+        self.queue.clear()
+
     def complete(self) -> None:
         """Over; the rows end when the queue is empty."""
+        self.up = IDLE
         self.done = self.hub.ending = True
         self.hub.check()
 
@@ -42,8 +58,8 @@ class Zip:
     """Rows of one value from each source; ends with the first source that runs out."""
 
     __slots__ = (
-        *("busy", "combine", "credit", "demand", "down", "ending", "lanes", "live", "low"),
-        *("prefetch", "queues"),
+        *("busy", "combine", "context", "credit", "demand", "down", "ending", "lanes", "live"),
+        *("low", "prefetch", "queues", "scope"),
     )
 
     def __init__(
@@ -54,6 +70,8 @@ class Zip:
         prefetch: int,
     ) -> None:
         self.down = down
+        self.scope = down.scope
+        self.context = down.context
         self.combine = combine
         self.prefetch = prefetch
         self.low = low_tide(prefetch)
@@ -66,15 +84,13 @@ class Zip:
 
     def run(self, sources: Sequence[Source[Any]]) -> None:
         """Subscribe to all, then ask all."""
-        down = self.down
-        down.start(self)
-        for lane, source in zip(self.lanes, sources, strict=True):
+        self.down.start(self)
+        lanes = self.lanes
+        for lane, source in zip(lanes, sources, strict=False):  # none, when cancelled already
             if not self.live:
                 return
-            source.feed(
-                Down(lane.start, lane.offer, self.fail, lane.complete, down.scope, down.context)
-            )
-        for lane in self.lanes:
+            source.feed(lane)
+        for lane in lanes:
             if self.live and not lane.done:
                 lane.up.request(self.prefetch)
 
@@ -89,12 +105,9 @@ class Zip:
         """Cancel every source, discard what is queued."""
         if self.live:
             self.live = False
-            for lane in self.lanes:
-                if not lane.done:
-                    lane.up.cancel()
-                for value in lane.queue:
-                    self.down.scope.discard(value)
-                lane.queue.clear()
+            lanes, self.lanes = self.lanes, []
+            for lane in lanes:
+                lane.cancel()
 
     def fail(self, error: Exception) -> None:
         """An error beats the rows that wait."""
@@ -179,6 +192,7 @@ class Latest(Inner):
     def complete(self) -> None:
         """Over; without any value there can be no row at all."""
         if not self.seen and self.hub.live:
+            self.up = IDLE
             self.hub.stop()
             self.hub.down.complete()
         else:
@@ -196,13 +210,7 @@ def latest_of(sources: Sequence[Source[Any]], prefetch: int) -> Feed:
         down.start(hub)
         for inner, source in zip(inners, sources, strict=True):
             if hub.live:
-                source.feed(
-                    Down(
-                        *(inner.start, inner.offer, hub.fail, inner.complete),
-                        down.scope,
-                        down.context,
-                    )
-                )
+                source.feed(inner)
         hub.complete()
 
     return feed
@@ -230,29 +238,7 @@ class Race:
         self.down.start(self)
         for position, source in enumerate(sources):
             if self.live and self.winner < 0:
-                source.feed(self.runner(position))
-
-    def runner(self, position: int) -> Down[Any]:
-        """The subscriber of one source."""
-
-        def start(subscription: Subscription) -> None:
-            self.ups[position] = subscription
-            if self.demand:
-                subscription.request(self.demand)
-
-        def offer(value: Any) -> bool:
-            self.win(position)
-            return self.down.offer(value)
-
-        def fail(error: Exception) -> None:
-            self.win(position)
-            self.down.fail(error)
-
-        def complete() -> None:
-            self.win(position)
-            self.down.complete()
-
-        return self.down.above(start=start, offer=offer, fail=fail, complete=complete)
+                source.feed(Runner(self, position))
 
     def win(self, position: int) -> None:
         """Cancel the others, once."""
@@ -260,6 +246,7 @@ class Race:
             self.winner = position
             for other, up in enumerate(self.ups):
                 if other != position:
+                    self.ups[other] = IDLE
                     up.cancel()
 
     def request(self, n: int) -> None:
@@ -278,9 +265,44 @@ class Race:
         """Cancel whoever still runs."""
         if self.live:
             self.live = False
-            for position, up in enumerate(self.ups):
-                if self.winner in {-1, position}:
-                    up.cancel()
+            ups, self.ups = self.ups, [IDLE] * len(self.ups)
+            for up in ups:
+                up.cancel()
+
+
+class Runner(Down[Any]):
+    """The subscriber of one source of a `Race`."""
+
+    __slots__ = ("position", "race")
+
+    def __init__(self, race: Race, position: int) -> None:  # the calls of `Down` are methods here
+        self.race = race
+        self.position = position
+        self.scope = race.down.scope
+        self.context = race.down.context
+
+    def start(self, subscription: Subscription) -> None:
+        """The source's subscription; it is asked for what was asked of the race."""
+        self.race.ups[self.position] = subscription
+        if self.race.demand:
+            subscription.request(self.race.demand)
+
+    def offer(self, value: Any) -> bool:
+        """Who is first has won."""
+        self.race.win(self.position)
+        return self.race.down.offer(value)
+
+    def fail(self, error: Exception) -> None:
+        """A failure wins, too."""
+        self.race.win(self.position)
+        self.race.ups[self.position] = IDLE
+        self.race.down.fail(error)
+
+    def complete(self) -> None:
+        """As does an end."""
+        self.race.win(self.position)
+        self.race.ups[self.position] = IDLE
+        self.race.down.complete()
 
 
 def racing(sources: Sequence[Source[Any]]) -> Feed:
