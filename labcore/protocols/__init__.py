@@ -4,6 +4,6 @@ A protocol here decides and encodes; sockets appear only in the thin doors that 
 (`sse.EventSource`, `sse.EventStream`). Services bring their own events and policies.
 """
 
-from labcore.protocols import sse
+from labcore.protocols import sse, webhook
 
-__all__ = ["sse"]
+__all__ = ["sse", "webhook"]
