@@ -14,6 +14,7 @@ from labcore.reactive.operators.combine import FluxCombine, MonoCombine
 from labcore.reactive.operators.create import FluxCreation, MonoCreation
 from labcore.reactive.operators.errors import SharedErrors
 from labcore.reactive.operators.observe import FluxObserve, MonoObserve
+from labcore.reactive.operators.resource import FluxResource, MonoResource
 from labcore.reactive.operators.share import FluxShare, MonoShare
 from labcore.reactive.operators.tap import SharedTap
 from labcore.reactive.operators.time import FluxTime, MonoTime
@@ -31,6 +32,7 @@ class Mono(
     SharedTap[T],
     SharedErrors[T],
     MonoObserve[T],
+    MonoResource[T],
     MonoCreation[T],
 ):
     """A stream of at most one value; `await mono` gives it. Reactor: Mono."""
@@ -67,6 +69,7 @@ class Flux(
     SharedTap[T],
     SharedErrors[T],
     FluxObserve[T],
+    FluxResource[T],
     FluxCreation[T],
 ):
     """A stream of any number of values, with demand. Reactor: Flux."""

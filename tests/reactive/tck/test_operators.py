@@ -193,6 +193,7 @@ OPERATORS: dict[str, Pipeline] = {
     "defer_contextual": lambda base, n: Flux.defer_contextual(lambda _: base(n)),
     "context_write": lambda base, n: base(n).context_write({"key": "value"}),
     "using": lambda base, n: Flux.using(lambda: 1, lambda _: base(n), lambda _: None),
+    "using_when": lambda base, n: Flux.using_when(Mono.just(1), lambda _: base(n), Mono.just),
     "do_on_next": lambda base, n: base(n).do_on_next(lambda _: None),
     "do_on_error": lambda base, n: base(n).do_on_error(lambda _: None),
     "do_on_complete": lambda base, n: base(n).do_on_complete(lambda: None),
@@ -278,6 +279,9 @@ FOLDS: dict[str, Pipeline] = {
     "Mono.context_write": lambda base, n: base(n).next().context_write({"key": "value"}),
     "Mono.using": lambda base, n: Mono.using(
         lambda: 1, lambda _: base(n).next(), lambda _: None, eager=False
+    ),
+    "Mono.using_when": lambda base, n: Mono.using_when(
+        Mono.just(1), lambda _: base(n).next(), Mono.just
     ),
     "Mono.do_on_next": lambda base, n: base(n).next().do_on_next(lambda _: None),
     "Mono.do_on_error": lambda base, n: base(n).next().do_on_error(lambda _: None),
@@ -378,6 +382,8 @@ USER_FUNCTIONS: dict[str, Callable[[Callable[..., Any]], Publisher[Any]]] = {
     "using": lambda f: Flux.using(f, lambda _: Flux.range(0, 3), lambda _: None),
     "group_by": lambda f: Flux.range(0, 3).group_by(f),
     "tap": lambda f: Flux.range(0, 3).tap(f),
+    "using_when": lambda f: Flux.using_when(Mono.just(1), f, Mono.just),
+    "using_when clean-up": lambda f: Flux.using_when(Mono.just(1), Flux.just, f),
     "retry_when with a companion": lambda f: Flux.range(0, 3).retry_when(f),
     "repeat_when with a companion": lambda f: Flux.range(0, 3).repeat_when(f),
     "create": Flux.create,

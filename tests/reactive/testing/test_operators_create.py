@@ -203,3 +203,21 @@ def test_arguments_are_checked_while_the_pipeline_is_put_together():
         Flux.interval(0)
     with pytest.raises(UsageError, match="count is -1"):
         Flux.range(0, -1)
+
+
+def test_using_when_cleans_up_before_the_end():
+    log: list[str] = []
+
+    def commit(_: object) -> Mono[int]:
+        return Mono.delay(5).do_on_next(lambda _: log.append("committed"))
+
+    (
+        StepVerifier.with_virtual_time(
+            lambda: Flux.using_when(Mono.just([1, 2]), Flux.from_iterable, commit)
+        )
+        .expect_next(1, 2)
+        .then(lambda: log.append("values"))
+        .then_await(5)
+        .verify_complete()
+    )
+    assert log == ["values", "committed"]
