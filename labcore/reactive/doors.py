@@ -80,7 +80,10 @@ async def last_value(source: Source[T], *, default: Any = MISSING) -> Any:
         try:
             raise end.error
         finally:
-            del end  # or the error, by its traceback and this frame, would hold on to itself
+            del (
+                end,
+                source,
+            )  # or the error, by its traceback and this frame, would hold on to itself
     return default if end.value is MISSING else end.value
 
 

@@ -64,10 +64,11 @@ class Outlet:
     def cancel(self) -> None:
         """Stop, and throw away what is queued."""
         if self.live:
-            self.live = False
+            closed = self.closed
+            self.end()
             self.clear()
-            if self.closed is not None:
-                self.closed()
+            if closed is not None:
+                closed()
 
     def push(self, value: Any) -> bool:
         """Deliver at once when there is demand and nothing waits; queue otherwise."""
@@ -108,9 +109,14 @@ class Outlet:
         if not self.live:
             self.down.scope.drop_error(error)
             return
-        self.live = False
+        self.end()
         self.clear()
         self.down.fail(error)
+
+    def end(self) -> None:
+        """Over: what it called belongs to the operator, which knows this outlet."""
+        self.live = False
+        self.taken = self.closed = self.asked = None
 
     def clear(self) -> None:
         """Throw away what is queued."""
@@ -134,11 +140,12 @@ class Outlet:
                 break
         self.busy = False
         if self.live and self.ended and not self.queue:
-            self.live = False
-            if self.error is None:
+            error, self.error = self.error, None
+            self.end()
+            if error is None:
                 self.down.complete()
             else:
-                self.down.fail(self.error)
+                self.down.fail(error)
 
     def _send(self) -> int:
         offer, sent = self.down.offer, 0

@@ -1,16 +1,96 @@
 """Pumps: one task per asynchronous source, which pulls only what has been asked for."""
-# ruff: noqa: C901, PLR0915 - an operator is closures over its state: ruff adds the nested ones up
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterable, Awaitable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine
+from types import CoroutineType
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 
-from labcore.reactive.core import Down, Feed, Link, reject
+from labcore.reactive.core import Down, Feed, reject
 from labcore.reactive.spec import TURN, UNBOUNDED, add_demand
+
+
+class Pump:
+    """The subscription of an asynchronous iterable, and its task."""
+
+    __slots__ = ("demand", "down", "idle", "live", "source", "task")
+
+    def __init__(self, down: Down[Any], source: AsyncIterable[Any]) -> None:
+        self.down = down
+        self.source = source
+        self.demand = 0
+        self.live = True
+        self.idle: asyncio.Future[None] | None = None
+        self.task: anyio.CancelScope | None = None
+
+    def request(self, n: int) -> None:
+        """Demand from below; the first starts the task."""
+        if not self.live:
+            return
+        self.demand = add_demand(self.demand, n)
+        if self.task is None:
+            self.task = self.down.scope.spawn(self.work)
+        elif self.idle is not None and not self.idle.done():
+            self.idle.set_result(None)
+
+    def cancel(self) -> None:
+        """End the task."""
+        self.live = False
+        task, self.task = self.task, None
+        if task is not None:
+            task.cancel()
+
+    def end(self, error: Exception | None) -> None:
+        """The source has ended, and is closed."""
+        if self.live:
+            self.live = False
+            if error is None:
+                self.down.complete()
+            else:
+                self.down.fail(error)
+        elif error is not None:
+            self.down.scope.drop_error(error)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was cancelled meanwhile."""
+        return not self.live
+
+    async def run(self) -> None:
+        """Pull, a value at a time."""
+        offer, turn = self.down.offer, TURN
+        async for value in self.source:
+            if not self.live:
+                return
+            if offer(value) and self.demand < UNBOUNDED:
+                self.demand -= 1
+            if self.stopped:
+                return
+            turn -= 1
+            if not turn:
+                turn = TURN
+                await anyio.lowlevel.checkpoint()
+            if not self.demand:
+                self.idle = self.down.scope.future()
+                await self.idle
+                self.idle = None
+
+    async def work(self) -> None:
+        """The task: pull, close, and only then tell."""
+        try:
+            await self.run()
+        except Exception as error:  # noqa: BLE001 - the source's error is the signal
+            await closed(self.source)
+            self.end(error)
+        except BaseException:
+            await closed(self.source)
+            raise
+        else:
+            await closed(self.source)
+            self.end(None)
 
 
 def pumping(open_source: Callable[[], AsyncIterable[Any]]) -> Feed:
@@ -25,76 +105,7 @@ def pumping(open_source: Callable[[], AsyncIterable[Any]]) -> Feed:
         except Exception as error:  # noqa: BLE001 - a user's factory: its error is the signal
             reject(down, error)
             return
-        scope, offer = down.scope, down.offer
-        demand = 0
-        live = True
-        idle: asyncio.Future[None] | None = None
-        task: anyio.CancelScope | None = None
-
-        def request(n: int) -> None:
-            nonlocal demand, task
-            if not live:
-                return
-            demand = add_demand(demand, n)
-            if task is None:
-                task = scope.spawn(pump)
-            elif idle is not None and not idle.done():
-                idle.set_result(None)
-
-        def cancel() -> None:
-            nonlocal live
-            live = False
-            if task is not None:
-                task.cancel()
-
-        def end(error: Exception | None) -> None:
-            nonlocal live
-            if live:
-                live = False
-                if error is None:
-                    down.complete()
-                else:
-                    down.fail(error)
-            elif error is not None:
-                scope.drop_error(error)
-
-        async def more() -> None:
-            nonlocal idle
-            idle = scope.future()
-            await idle
-            idle = None
-
-        async def run() -> None:
-            nonlocal demand
-            turn = TURN
-            async for value in source:
-                if not live:
-                    return
-                if offer(value) and demand < UNBOUNDED:
-                    demand -= 1
-                if not live:
-                    return  # type: ignore[unreachable]  # offer may have cancelled
-                turn -= 1
-                if not turn:
-                    turn = TURN
-                    await anyio.lowlevel.checkpoint()
-                if not demand:
-                    await more()
-
-        async def pump() -> None:
-            try:
-                await run()
-            except Exception as error:  # noqa: BLE001 - the source's error is the signal
-                await closed(source)
-                end(error)
-            except BaseException:
-                await closed(source)
-                raise
-            else:
-                await closed(source)
-                end(None)
-
-        down.start(Link(request, cancel))
+        down.start(Pump(down, source))
 
     return feed
 
@@ -107,53 +118,128 @@ async def closed(source: object) -> None:
             await close()
 
 
+class Awaited:
+    """The subscription of one awaitable result: a task, started by the first request."""
+
+    __slots__ = ("began", "down", "live", "made", "task")
+
+    def __init__(self, down: Down[Any], made: Awaitable[Any] | None) -> None:
+        self.down = down
+        self.made = made
+        self.began = False
+        self.live = True
+        self.task: anyio.CancelScope | None = None
+
+    def request(self, _: int) -> None:
+        """Start the task, once."""
+        if self.live and self.task is None:
+            self.task = self.down.scope.spawn(self.work)
+
+    def cancel(self) -> None:
+        """End the task; a coroutine that nobody has begun to await is closed."""
+        self.live = False
+        task, self.task = self.task, None
+        if task is not None:
+            task.cancel()
+        if not self.began and isinstance(self.made, Coroutine):
+            self.made.close()
+
+    def awaitable(self) -> Awaitable[Any]:
+        """What is awaited."""
+        assert self.made is not None
+        return self.made
+
+    async def work(self) -> None:
+        """The task."""
+        self.began = True
+        try:
+            value = await self.awaitable()
+        except Exception as error:  # noqa: BLE001 - the call's error is the signal
+            self.fail(error)
+            return
+        self.give(value)
+
+    def give(self, value: Any) -> None:
+        """The value and the end, unless nobody wants them."""
+        if self.live:
+            self.down.offer(value)
+        if self.live:
+            self.live = False
+            self.down.complete()
+
+    def fail(self, error: Exception) -> None:
+        """The end by failure."""
+        if self.live:
+            self.live = False
+            self.down.fail(error)
+        else:
+            self.down.scope.drop_error(error)
+
+
+class Calling(Awaited):
+    """As `Awaited`, for a coroutine function: it is called in the task."""
+
+    __slots__ = ("call",)
+
+    def __init__(self, down: Down[Any], call: Callable[[], Awaitable[Any]]) -> None:
+        super().__init__(down, None)
+        self.call = call
+
+    def awaitable(self) -> Awaitable[Any]:
+        """The call's coroutine."""
+        return self.call()
+
+
+class Called(Awaited):
+    """As `Awaited`, for any function: it is called on the first request."""
+
+    __slots__ = ("asked", "call")
+
+    def __init__(self, down: Down[Any], call: Callable[[], object]) -> None:
+        super().__init__(down, None)
+        self.call = call
+        self.asked = False
+
+    def request(self, n: int) -> None:
+        """Call, once; an awaitable result becomes a task."""
+        if self.asked or not self.live:
+            return
+        self.asked = True
+        try:
+            value = self.call()
+        except Exception as error:  # noqa: BLE001 - the call's error is the signal
+            if self.live:
+                self.fail(error)
+            return
+        if type(value) is CoroutineType or inspect.isawaitable(value):
+            self.made = value
+            super().request(n)
+        else:
+            self.give(value)
+
+
 def awaiting_one(awaitable: Awaitable[Any]) -> Feed:
     """The feed of one awaitable that is there already; left alone, a coroutine is closed."""
-    return awaiting(lambda: awaitable, made=awaitable)
-
-
-def awaiting(call: Callable[[], Awaitable[Any]], *, made: object = None) -> Feed:
-    """The feed of one awaitable result: a task, started by the first request.
-
-    `made` is a coroutine that exists before it is called for: cancelled earlier, it is closed.
-    """
 
     def feed(down: Down[Any]) -> None:
-        live = True
-        began = False
-        task: anyio.CancelScope | None = None
+        down.start(Awaited(down, awaitable))
 
-        def request(_: int) -> None:
-            nonlocal task
-            if live and task is None:
-                task = down.scope.spawn(run)
+    return feed
 
-        def cancel() -> None:
-            nonlocal live
-            live = False
-            if task is not None:
-                task.cancel()
-            if inspect.iscoroutine(made) and not began:
-                made.close()
 
-        async def run() -> None:
-            nonlocal live, began
-            began = True
-            try:
-                value = await call()
-            except Exception as error:  # noqa: BLE001 - the call's error is the signal
-                if live:
-                    live = False
-                    down.fail(error)
-                else:
-                    down.scope.drop_error(error)
-                return
-            if live:
-                down.offer(value)
-            if live:
-                live = False
-                down.complete()
+def awaiting(call: Callable[[], Awaitable[Any]]) -> Feed:
+    """The feed of a coroutine function."""
 
-        down.start(Link(request, cancel))
+    def feed(down: Down[Any]) -> None:
+        down.start(Calling(down, call))
+
+    return feed
+
+
+def called(call: Callable[[], object]) -> Feed:
+    """What a function returns, called on the first request; an awaitable result is awaited."""
+
+    def feed(down: Down[Any]) -> None:
+        down.start(Called(down, call))
 
     return feed

@@ -1,5 +1,5 @@
 """Where streams begin: values, iterables, coroutines, ticks and callbacks."""
-# ruff: noqa: C901 - an operator is closures over its state: ruff adds the nested ones up
+
 
 import inspect
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator
@@ -10,10 +10,10 @@ from labcore.kernel import UsageError
 from labcore.reactive import (
     publishers as lib,
 )  # a cycle on purpose: operators make what they extend
-from labcore.reactive.core import IDLE, MISSING, Down, Feed, Fusion, Link, Source, edge, reject
+from labcore.reactive.core import IDLE, MISSING, Down, Feed, Fusion, Source, edge, reject
 from labcore.reactive.errors import BackpressureError, check_not_negative, check_positive
 from labcore.reactive.outlet import Outlet
-from labcore.reactive.pump import awaiting, awaiting_one, pumping
+from labcore.reactive.pump import awaiting, awaiting_one, called, pumping
 from labcore.reactive.scope import Timer
 from labcore.reactive.spec import Publisher, Subscriber, Subscription
 
@@ -25,28 +25,37 @@ U = TypeVar("U")
 R = TypeVar("R")
 
 
+class Scalar:
+    """The subscription of one known value, given on the first request."""
+
+    __slots__ = ("asked", "down", "live", "value")
+
+    def __init__(self, down: Down[Any], value: object) -> None:
+        self.down = down
+        self.value = value
+        self.asked = False
+        self.live = True
+
+    def request(self, _: int) -> None:
+        """The value and the end, once."""
+        if self.asked:
+            return
+        self.asked = True
+        self.down.offer(self.value)
+        if self.live:
+            self.live = False
+            self.down.complete()
+
+    def cancel(self) -> None:
+        """Nothing is given any more."""
+        self.asked, self.live = True, False
+
+
 def scalar_feed(value: object) -> Feed:
     """One known value, given on the first request."""
 
     def feed(down: Down[Any]) -> None:
-        live = True
-
-        def request(_: int) -> None:
-            nonlocal live
-            if live:
-                live = False
-                if not stopped:
-                    down.offer(value)
-                if not stopped:
-                    down.complete()
-
-        stopped = False
-
-        def cancel() -> None:
-            nonlocal live, stopped
-            live, stopped = False, True
-
-        down.start(Link(request, cancel))
+        down.start(Scalar(down, value))
 
     return feed
 
@@ -81,48 +90,6 @@ def deferred(make: Callable[[Down[Any]], Source[Any]]) -> Feed:
             reject(down, error)
             return
         source.feed(down)
-
-    return feed
-
-
-def called(call: Callable[[], object]) -> Feed:
-    """What a function returns, called on the first request; an awaitable result is awaited."""
-
-    def feed(down: Down[Any]) -> None:
-        begun = stopped = False
-        inner: Subscription | None = None
-
-        def request(_: int) -> None:
-            nonlocal begun
-            if begun or stopped:
-                return
-            begun = True
-            try:
-                value = call()
-            except Exception as error:  # noqa: BLE001 - the call's error is the signal
-                if not stopped:
-                    down.fail(error)
-                return
-            if inspect.isawaitable(value):
-                awaiting_one(value)(down.above(start=adopt))
-                return
-            if not stopped:
-                down.offer(value)
-            if not stopped:
-                down.complete()
-
-        def adopt(subscription: Subscription) -> None:
-            nonlocal inner
-            inner = subscription
-            subscription.request(1)
-
-        def cancel() -> None:
-            nonlocal stopped
-            stopped = True
-            if inner is not None:
-                inner.cancel()
-
-        down.start(Link(request, cancel))
 
     return feed
 
@@ -166,23 +133,28 @@ class _Receiver(Subscriber[Any]):
         self.down = down
         self.started = False
         self.live = True
-        self.up: Subscription | None = None
+        self.up: Subscription = IDLE
 
     def on_subscribe(self, subscription: Subscription, /) -> None:
         if self.started:
             subscription.cancel()  # rule 2.5
             return
         self.started, self.up = True, subscription
-        self.down.start(Link(self.request, self.cancel))
+        self.down.start(self)
 
     def request(self, n: int) -> None:
-        if self.live and self.up is not None:
+        if self.live:
             self.up.request(n)
 
     def cancel(self) -> None:
-        if self.live and self.up is not None:
-            self.live = False
-            self.up.cancel()
+        if self.live:
+            up = self.up
+            self.over()
+            up.cancel()
+
+    def over(self) -> None:
+        self.live = False
+        self.up = IDLE
 
     def on_next(self, value: Any, /) -> None:
         if not self.live:
@@ -194,12 +166,12 @@ class _Receiver(Subscriber[Any]):
         if not self.live:
             self.down.scope.drop_error(error)
             return
-        self.live = False
+        self.over()
         self.down.fail(error)
 
     def on_complete(self) -> None:
         if self.live:
-            self.live = False
+            self.over()
             self.down.complete()
 
 
@@ -218,42 +190,60 @@ def as_source(thing: Any) -> Source[Any]:
     )
 
 
+class Ticking:
+    """The subscription of an interval; a tick nobody asked for is an overflow error."""
+
+    __slots__ = ("demand", "down", "due_s", "live", "period_s", "tick", "timer")
+
+    def __init__(self, down: Down[Any], period_s: float) -> None:
+        self.down = down
+        self.period_s = period_s
+        self.demand = self.tick = 0
+        self.due_s = 0.0
+        self.live = True
+        self.timer: Timer | None = None
+
+    def begin(self, first_s: float) -> None:
+        """Hand the subscription down; the clock runs from now."""
+        self.due_s = self.down.scope.now_s() + first_s
+        self.down.start(self)
+        self.arm()
+
+    def request(self, n: int) -> None:
+        """Demand from below."""
+        self.demand += n
+
+    def cancel(self) -> None:
+        """No more ticks."""
+        self.live = False
+        timer, self.timer = self.timer, None
+        if timer is not None:
+            timer.cancel()
+
+    def fire(self) -> None:
+        """A tick."""
+        self.timer = None
+        if not self.demand:
+            self.live = False
+            self.down.fail(_overflow(self.tick, self.period_s))
+            return
+        tick, self.tick = self.tick, self.tick + 1
+        self.due_s += self.period_s
+        self.demand -= self.down.offer(tick)
+        self.arm()
+
+    def arm(self) -> None:
+        """The next tick at its time, however long the last one took."""
+        if self.live:
+            scope = self.down.scope
+            self.timer = scope.later(max(0.0, self.due_s - scope.now_s()), self.fire)
+
+
 def ticking(first_s: float, period_s: float) -> Feed:
-    """0, 1, 2 … at fixed times; a tick nobody asked for is an overflow error."""
+    """0, 1, 2 … at fixed times."""
 
     def feed(down: Down[Any]) -> None:
-        demand, tick, live = 0, 0, True
-        due_s = down.scope.now_s() + first_s
-        timer: Timer | None = None
-
-        def request(n: int) -> None:
-            nonlocal demand
-            demand += n
-
-        def cancel() -> None:
-            nonlocal live
-            live = False
-            if timer is not None:
-                timer.cancel()
-
-        def fire() -> None:
-            nonlocal demand, tick, due_s
-            if not demand:
-                cancel()
-                down.fail(_overflow(tick, period_s))
-                return
-            tick += 1
-            due_s += period_s
-            demand -= down.offer(tick - 1)
-            arm()
-
-        def arm() -> None:
-            nonlocal timer
-            if live:
-                timer = down.scope.later(max(0.0, due_s - down.scope.now_s()), fire)
-
-        down.start(Link(request, cancel))
-        arm()
+        Ticking(down, period_s).begin(first_s)
 
     return feed
 

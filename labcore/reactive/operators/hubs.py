@@ -149,7 +149,8 @@ class Lockstep:
                 self.drain()
 
     def close(self) -> None:
-        """Tell every member."""
+        """Tell every member; whom the hub told of values and leavers knows the hub."""
+        self.taken = self.emptied = None
         members, self.members, self.offers = self.members, [], []
         for member in members:
             if member.live:
