@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import typer
 
-from labcore.cli import bench, compare, conform, lab, report, serve
+from labcore.cli import bench, compare, conform, doctor, lab, report, serve
 from labcore.kernel import LabError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.command("compare")(compare.compare)
 app.command("serve")(serve.serve)
 app.command("conform")(conform.conform)
 app.command("report")(report.report)
+app.command("doctor")(doctor.doctor)
 app.command("bench")(bench.bench)
 app.command("lab")(lab.lab)
 

@@ -1,6 +1,7 @@
 """Floor 4: load, samples, pairs, statistics, verdicts. Knows no picture."""
 
 from labcore.measure.connections import Limits
+from labcore.measure.doctor import Symptom, diagnose
 from labcore.measure.driver import drive
 from labcore.measure.experiment import Comparison, compare, compare_async, look, look_async
 from labcore.measure.judgement import RULES, Finding, Rule, findings
@@ -15,6 +16,7 @@ from labcore.measure.record import (
 )
 from labcore.measure.recording import Recording
 from labcore.measure.verdict import METRICS, Metric, Verdict, verdicts
+from labcore.measure.vitals import Vitals, take_vitals
 
 __all__ = [
     "CONTROL",
@@ -34,13 +36,17 @@ __all__ = [
     "Recording",
     "Rule",
     "RunRow",
+    "Symptom",
     "Users",
     "Verdict",
+    "Vitals",
     "compare",
     "compare_async",
+    "diagnose",
     "drive",
     "findings",
     "look",
     "look_async",
+    "take_vitals",
     "verdicts",
 ]
