@@ -50,6 +50,10 @@ SCENARIO = Scenario(
         Parameter("payment_seed", 1, "", "seed of every payment's fate", 0, 2**31 - 1),
         Parameter("decline_share", 0.0, "share", "cards declined", 0, 1),
         Parameter("failure_share", 0.0, "share", "payment attempts that fail with 503", 0, 1),
+        Parameter(
+            "bad_day", 0, "", "seed of the adapter's scripted bad day; 0 is none", 0, 2**31 - 1
+        ),
+        Parameter("bad_day_speed", 10.0, "", "how much faster than its 5 minutes", 0.1, 1_000),
         Parameter("payment_timeout_ms", 1_000.0, "ms", "time limit of one attempt", 1, 60_000),
         Parameter("retries", 2, "", "attempts after the first, transient failures only", 0, 10),
         Parameter("backoff_min_ms", 50.0, "ms", "wait before the first retry", 0, 10_000),

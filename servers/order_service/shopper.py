@@ -21,7 +21,17 @@ from servers.order_service.payments import ADAPTER
 
 PATIENCE_S = 15.0
 STILL_OPEN = b"still open"
-CALM = {"decline_share": 0, "failure_share": 0, "hold_ms": 0, "outages": []}
+CALM = {
+    "distribution": "lognormal",
+    "decline_share": 0,
+    "failure_share": 0,
+    "hang_share": 0,
+    "reset_share": 0,
+    "drip_share": 0,
+    "hold_ms": 0,
+    "rate_per_s": 0,
+    "outages": [],
+}
 
 T = TypeVar("T")
 

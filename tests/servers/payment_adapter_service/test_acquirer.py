@@ -1,11 +1,19 @@
 import statistics
+from collections import Counter
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from labcore.kernel import UsageError
-from servers.payment_adapter_service.acquirer import Settings, changed, fate, in_outage
+from servers.payment_adapter_service.acquirer import (
+    Fault,
+    RateLimit,
+    Settings,
+    changed,
+    fate,
+    in_outage,
+)
 
 TOKENS = [f"tok_{number}" for number in range(20_000)]
 
@@ -18,10 +26,45 @@ def test_the_latency_has_the_mean_and_the_spread_that_were_set():
 
 
 def test_shares_are_the_shares_that_were_set():
-    settings = Settings(decline_share=0.2, failure_share=0.1)
+    settings = Settings(decline_share=0.2, failure_share=0.1, hang_share=0.05, reset_share=0.1)
     fates = [fate(settings, token, 1) for token in TOKENS]
     assert sum(not each.approved for each in fates) / len(fates) == pytest.approx(0.2, abs=0.01)
-    assert sum(each.fails for each in fates) / len(fates) == pytest.approx(0.1, abs=0.01)
+    faults = Counter(each.fault for each in fates)
+    assert faults[Fault.FAILURE] / len(fates) == pytest.approx(0.1, abs=0.01)
+    assert faults[Fault.HANG] / len(fates) == pytest.approx(0.9 * 0.05, abs=0.01)
+    assert faults[Fault.RESET] / len(fates) == pytest.approx(0.9 * 0.95 * 0.1, abs=0.01)
+
+
+def test_a_fixed_latency_is_the_same_for_all():
+    settings = Settings(latency_ms=30, distribution="fixed")
+    assert {fate(settings, token, 1).latency_s for token in TOKENS[:200]} == {0.03}
+
+
+def test_a_bimodal_latency_is_one_of_two():
+    settings = Settings(latency_ms=10, distribution="bimodal", slow_share=0.25, slow_ms=900)
+    latencies = Counter(fate(settings, token, 1).latency_s for token in TOKENS)
+    assert set(latencies) == {0.01, 0.9}
+    assert latencies[0.9] / len(TOKENS) == pytest.approx(0.25, abs=0.01)
+
+
+def test_a_rate_limit_lets_in_the_rate_and_says_when_to_come_again():
+    limit = RateLimit()
+    let_in = [limit.wait_s(10, now_s=tick / 100) == 0 for tick in range(1_000)]
+    assert sum(let_in[:100]) == pytest.approx(10 + 10, abs=1)  # the second's burst, and a second
+    assert sum(let_in[100:]) == pytest.approx(90, abs=1)
+    wait_s = limit.wait_s(10, now_s=9.99)
+    assert 0 < wait_s <= 0.1
+    assert limit.wait_s(10, now_s=9.99 + wait_s) == 0
+
+
+def test_a_slow_rate_still_lets_somebody_in():
+    limit = RateLimit()
+    assert [limit.wait_s(0.1, now_s=at_s) for at_s in (0.0, 4.0, 10.0)] == [0, 6, 0]
+
+
+def test_no_rate_is_no_limit():
+    limit = RateLimit()
+    assert {limit.wait_s(0, now_s=0.0) for _ in range(100)} == {0.0}
 
 
 @given(st.text(max_size=64), st.integers(1, 5))
@@ -43,7 +86,7 @@ def test_a_card_is_declined_in_every_attempt_or_in_none():
 def test_a_failure_may_pass_at_the_next_attempt():
     settings = Settings(failure_share=0.5)
     passed = [
-        fate(settings, token, 1).fails and not fate(settings, token, 2).fails
+        [fate(settings, token, attempt).fault for attempt in (1, 2)] == [Fault.FAILURE, Fault.NONE]
         for token in TOKENS[:100]
     ]
     assert any(passed)
@@ -52,7 +95,7 @@ def test_a_failure_may_pass_at_the_next_attempt():
 def test_no_latency_is_no_wait_and_no_share_is_never():
     for token in TOKENS[:200]:
         drawn = fate(Settings(latency_ms=0), token, 1)
-        assert (drawn.latency_s, drawn.fails, drawn.approved) == (0.0, False, True)
+        assert (drawn.latency_s, drawn.fault, drawn.approved) == (0.0, Fault.NONE, True)
 
 
 def test_an_outage_includes_its_start_and_not_its_end():
@@ -80,6 +123,10 @@ def test_changes_keep_the_rest():
         ({"sigma": -1}, "sigma=-1 is out of range"),
         ({"outages": [[1]]}, "must be a list of"),
         ({"outages": 5}, "must be a list of"),
+        ({"distribution": "normal"}, "distribution='normal' is unknown; there are: lognormal,"),
+        ({"distribution": []}, r"distribution=\[\] is unknown"),
+        ({"hang_share": 2}, "hang_share=2 is out of range: 0 to 1"),
+        ({"rate_per_s": -1}, "rate_per_s=-1 is out of range"),
         ({"outages": [[2, 1]]}, "0 <= from <= to"),
     ],
 )

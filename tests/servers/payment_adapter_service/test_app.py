@@ -125,3 +125,48 @@ async def test_what_is_no_object_is_refused(adapter: httpx.AsyncClient, body: by
 
 async def test_an_unknown_key_is_not_found(adapter: httpx.AsyncClient):
     assert (await adapter.get("/payments/k")).status_code == 404
+
+
+async def test_above_the_rate_the_answer_is_429_and_says_when_to_come_again(
+    adapter: httpx.AsyncClient,
+):
+    await adapter.put("/settings", json={"rate_per_s": 0.5})
+    assert (await pay(adapter, "one")).status_code == 201
+    refused = await pay(adapter, "two")
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "2")
+    assert (await entry(adapter, "two"))["charges"] == 0
+
+
+async def test_the_ledger_lists_as_many_as_asked(adapter: httpx.AsyncClient):
+    for number in range(3):
+        await pay(adapter, f"k{number}")
+    listed = (await adapter.get("/payments?limit=2")).json()["newest"]
+    assert [each["key"] for each in listed] == ["k2", "k1"]
+    assert (await adapter.get("/payments?limit=many")).status_code == 422
+
+
+async def test_a_bad_day_is_shown_and_ends_with_new_settings(adapter: httpx.AsyncClient):
+    begun = await adapter.post("/bad-day", json={"seed": 1, "speed": 1})
+    scenes = begun.json()["scenes"]
+    assert len(scenes) == 23
+    assert (await adapter.get("/settings")).json() == scenes[0]["settings"]
+    now = (await adapter.get("/bad-day")).json()
+    assert now["scene"] == "calm"
+    assert 0 < now["left_s"] <= scenes[-1]["at_s"]
+    await adapter.put("/settings", json={"sigma": 0.1})
+    assert (await adapter.get("/bad-day")).json() == {"scene": "as set", "left_s": 0}
+
+
+async def test_a_day_from_the_parameters_begins_with_the_first_payment():
+    values = {"payment_ms": 0.0, "bad_day": 3, "bad_day_speed": 1.0}
+    service = build(ServiceSetting("payment-adapter", values))
+    transport = httpx.ASGITransport(service.app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://adapter") as adapter:
+        assert (await adapter.get("/bad-day")).json()["scene"] == "as set"
+        await pay(adapter, "k")
+        assert (await adapter.get("/bad-day")).json()["scene"] == "calm"
+
+
+@pytest.mark.parametrize("order", [{"seed": "1"}, {"speed": True}, {"speed": 0}, {"seed": 1.5}])
+async def test_a_day_that_cannot_be_is_refused(adapter: httpx.AsyncClient, order: dict[str, Any]):
+    assert (await adapter.post("/bad-day", json=order)).status_code == 422
