@@ -67,7 +67,7 @@ class TimerfdPacer:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, wake: Callable[[], object]) -> None:
         self._loop = loop
-        self._timer = _timer()
+        self._timer = new_timer()
         loop.add_reader(self._timer.fd, wake)
 
     def arm(self, at_ns: int) -> None:
@@ -126,10 +126,14 @@ class LoopPacer:
             self._wake()
 
 
-class _Timer(Protocol):
+class Timer(Protocol):
+    """A timerfd: a descriptor that becomes readable at an absolute time. Source: timerfd_create(2)."""
+
     fd: int
 
-    def set(self, at_ns: int) -> None: ...
+    def set(self, at_ns: int) -> None:
+        """Be readable at `at_ns`, on the clock of `time.monotonic_ns`, and not before; 0: never."""
+        ...
 
 
 if sys.version_info >= (3, 13):
@@ -142,7 +146,8 @@ if sys.version_info >= (3, 13):
         def set(self, at_ns: int) -> None:
             os.timerfd_settime_ns(self.fd, flags=os.TFD_TIMER_ABSTIME, initial=at_ns)
 
-    def _timer() -> _Timer:
+    def new_timer() -> Timer:
+        """A timer of the kernel's. Raises: EnvironmentFault when it refuses one."""
         return _OsTimer()
 
 else:
@@ -174,5 +179,6 @@ else:
                 code = ctypes.get_errno()
                 raise EnvironmentFault(f"timerfd_settime({at_ns} ns) failed: {os.strerror(code)}")
 
-    def _timer() -> _Timer:
+    def new_timer() -> Timer:
+        """A timer of the kernel's. Raises: EnvironmentFault when it refuses one."""
         return _CTimer()

@@ -1,64 +1,69 @@
 """The load driver beside its peers, against a trivial server on the other core, interleaved."""
 
-import asyncio
 import os
-import re
-import shutil
-import subprocess
+import sys
 import tempfile
-import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 
-from labcore.kernel import PeerError
-from labcore.lanes import Child, ChildContext, Request
+from labcore.cli.bench import clients
+from labcore.cli.bench.clients import Counted, Missing
+from labcore.lanes import Child, Request
 from labcore.measure import LoadPlan, Users, drive, reference
 
-SUMMARY = "the load driver beside wrk, aiohttp and httpx: requests/s, CPU per request, lateness"
+SUMMARY = "the load driver beside wrk, hey, locust, aiohttp, httpx: requests/s, CPU, lateness"
 
+RATES: Final = (1_000, 2_000, 5_000, 10_000, 20_000)
+COMPARED_PER_S: Final = 10_000
 CONNECTIONS: Final = 64
-PEER: Final = "labcore.cli.bench.driver:run_peer"
+# So many users of a server that takes so long ask for 10,000 requests/s: what wrk costs at the rate
+# at which the open loop is judged, and not only at its ceiling.
+WAITING_USERS: Final = 32
+WAITING_S: Final = 0.0031
+BARE_CONNECTIONS: Final = 512  # it has no queue: more than are ever under way at once
+PEERS: Final[dict[str, Callable[..., Counted]]] = {
+    "hey": clients.hey,
+    "locust": clients.locust,
+    "aiohttp": clients.aiohttp,
+    "httpx": clients.httpx,
+}
 Row = dict[str, Any]
-Fetch = Callable[[], Awaitable[object]]
 
 
 def run(*, quick: bool) -> pd.DataFrame:
     """Medians over interleaved rounds; one row a driver.
 
-    `ours, open` offers a fixed rate and must achieve it; the closed rows are ceilings of driver and
-    server together. A run-queue delay above 0.05 says that strangers disturbed the machine.
+    The open rows offer a rate and must achieve it; `bare loop` sleeps, sends and receives and nothing
+    else, so it is the floor under any punctual driver in Python. The closed rows are ceilings of
+    driver and server together, except `wrk at 10,000/s`, whose server takes 3.1 ms. `over_wrk` and
+    `over_wrk_at_10k` compare the CPU a request costs with each of wrk's two. A run-queue delay above
+    0.05 says that strangers disturbed the machine. A tool that is not installed is named and left out.
     """
-    server_cpu, driver_cpu = two_cores()
+    server_core, driver_core = two_cores()
     seconds = 1.0 if quick else 3.0
     rows: list[Row] = []
     with (
-        Child(reference.TARGET, {}, name="reference", cpus=frozenset({server_cpu})) as server,
+        _reference(server_core) as instant,
+        _reference(server_core, delay_s=WAITING_S) as waiting,
         tempfile.TemporaryDirectory() as folder,
     ):
-        url = server.wait_ready(30)["url"]
+        url, waiting_url = instant.wait_ready(30)["url"], waiting.wait_ready(30)["url"]
         path = Path(folder) / "requests.parquet"
+        common: dict[str, Any] = {"seconds": seconds, "core": driver_core}
         for _ in range(1 if quick else 5):
-            rows += [
-                _open(url, path, rate, seconds, driver_cpu) for rate in (1_000, 10_000, 20_000)
-            ]
-            rows.append(_closed(url, path, seconds, driver_cpu))
-            if shutil.which("wrk"):
-                rows.append(_wrk(url, seconds, driver_cpu))
-            rows += [_peer(url, name, seconds, driver_cpu) for name in sorted(_PEERS)]
+            rows += [_open(url, path, rate, seconds, driver_core) for rate in RATES]
+            rows += [_bare(url, rate=rate, **common) for rate in (1_000, COMPARED_PER_S)]
+            rows.append(_closed(url, path, seconds, driver_core))
+            rows += _peer("wrk", clients.wrk, url, connections=CONNECTIONS, **common)
+            rows += _peer(
+                "wrk at 10,000/s", clients.wrk, waiting_url, connections=WAITING_USERS, **common
+            )
+            for name, client in PEERS.items():
+                rows += _peer(name, client, url, connections=CONNECTIONS, **common)
     return _medians(rows)
-
-
-def _medians(rows: list[Row]) -> pd.DataFrame:
-    table = pd.DataFrame(rows).groupby(["driver", "offered_per_s"], dropna=False, sort=False)
-    medians = table.median().reset_index()
-    wrk = medians.loc[medians.driver == "wrk, closed", "cpu_us_per_request"]
-    base = wrk.iloc[0] if len(wrk) else float("nan")
-    medians["cpu_over_wrk"] = medians.cpu_us_per_request / base
-    medians["load_average"] = os.getloadavg()[0]
-    return medians.round(2)
 
 
 def two_cores() -> tuple[int, int]:
@@ -67,7 +72,23 @@ def two_cores() -> tuple[int, int]:
     return cores[0], cores[-1]
 
 
-def _plan(url: str, path: Path, *, rate: float, seconds: float, cpu: int, closed: bool) -> LoadPlan:
+def _reference(core: int, *, delay_s: float = 0.0) -> Child:
+    return Child(reference.TARGET, {"delay_s": delay_s}, name="reference", cpus=frozenset({core}))
+
+
+def _medians(rows: list[Row]) -> pd.DataFrame:
+    table = pd.DataFrame(rows).groupby(["driver", "offered_per_s"], dropna=False, sort=False)
+    medians = table.median().reset_index()
+    for column, peer in (("over_wrk", "wrk"), ("over_wrk_at_10k", "wrk at 10,000/s")):
+        base = medians.loc[medians.driver == f"{peer}, closed", "cpu_us_per_request"]
+        medians[column] = medians.cpu_us_per_request / (base.iloc[0] if len(base) else float("nan"))
+    medians["load_average"] = os.getloadavg()[0]
+    return medians.round(2)
+
+
+def _plan(
+    url: str, path: Path, *, rate: float, seconds: float, core: int, closed: bool
+) -> LoadPlan:
     return LoadPlan(
         url,
         path,
@@ -76,12 +97,12 @@ def _plan(url: str, path: Path, *, rate: float, seconds: float, cpu: int, closed
         warmup_s=0.5,
         requests=(Request("GET", "/"),),
         users=Users(CONNECTIONS) if closed else None,
-        cpus=frozenset({cpu}),
+        cpus=frozenset({core}),
     )
 
 
-def _open(url: str, path: Path, rate: float, seconds: float, cpu: int) -> Row:
-    result = drive(_plan(url, path, rate=rate, seconds=seconds, cpu=cpu, closed=False))
+def _open(url: str, path: Path, rate: float, seconds: float, core: int) -> Row:
+    result = drive(_plan(url, path, rate=rate, seconds=seconds, core=core, closed=False))
     latency_us = _latency_us(path)
     return {
         "driver": "ours, open",
@@ -97,8 +118,13 @@ def _open(url: str, path: Path, rate: float, seconds: float, cpu: int) -> Row:
     }
 
 
-def _closed(url: str, path: Path, seconds: float, cpu: int) -> Row:
-    result = drive(_plan(url, path, rate=1, seconds=seconds, cpu=cpu, closed=True))
+def _bare(url: str, *, rate: float, seconds: float, core: int) -> Row:
+    counted = clients.bare(url, seconds=seconds, connections=BARE_CONNECTIONS, core=core, rate=rate)
+    return {**counted.row("bare loop, open"), "offered_per_s": rate}
+
+
+def _closed(url: str, path: Path, seconds: float, core: int) -> Row:
+    result = drive(_plan(url, path, rate=1, seconds=seconds, core=core, closed=True))
     return {
         "driver": "ours, closed",
         "requests_per_s": result.outcomes.get("ok", 0) / seconds,
@@ -114,91 +140,9 @@ def _latency_us(path: Path) -> "pd.Series[float]":
     return (table.done_ns - table.intended_ns) / 1e3
 
 
-def _wrk(url: str, seconds: float, cpu: int) -> Row:
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s", url]
-    if shutil.which("taskset"):
-        command = ["taskset", "-c", str(cpu), *command]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    with process.stdout as stdout:
-        report = stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    counted = re.search(r"(\d+) requests in ([\d.]+)s", report)
-    if process.returncode or counted is None:
-        raise PeerError(f"wrk ended with code {process.returncode}: {report}")
-    count, wall_s = int(counted[1]), float(counted[2])
-    return _peer_row("wrk, closed", count, wall_s, usage.ru_utime + usage.ru_stime)
-
-
-def _peer(url: str, name: str, seconds: float, cpu: int) -> Row:
-    setting = {"url": url, "client": name, "seconds": seconds}
-    with Child(PEER, setting, name=name, cpus=frozenset({cpu})) as child:
-        counted = child.wait_ready(seconds + 30)
-    return _peer_row(f"{name}, closed", **counted)
-
-
-def _peer_row(driver: str, count: int, wall_s: float, cpu_s: float) -> Row:
-    return {
-        "driver": driver,
-        "requests_per_s": count / wall_s,
-        "cpu_us_per_request": cpu_s / count * 1e6,
-        "cpu_share": cpu_s / wall_s,
-    }
-
-
-def run_peer(context: ChildContext) -> None:
-    """Inside a child: the named client, closed loop, on uvloop; ready with what it counted."""
-    import uvloop
-
-    url, seconds = context.setting["url"], context.setting["seconds"]
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        context.ready(**runner.run(_PEERS[context.setting["client"]](url, seconds)))
-
-
-async def _aiohttp(url: str, seconds: float) -> Row:
-    import aiohttp
-
-    connector = aiohttp.TCPConnector(limit=CONNECTIONS)
-    async with aiohttp.ClientSession(connector=connector) as session:
-
-        async def fetch() -> None:
-            async with session.get(url) as response:
-                await response.read()
-
-        return await _ask_together(fetch, seconds)
-
-
-async def _httpx(url: str, seconds: float) -> Row:
-    import httpx
-
-    limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
-    async with httpx.AsyncClient(limits=limits, timeout=30) as client:
-        return await _ask_together(lambda: client.get(url), seconds)
-
-
-_PEERS: Final[dict[str, Callable[[str, float], Coroutine[Any, Any, Row]]]] = {
-    "aiohttp": _aiohttp,
-    "httpx": _httpx,
-}
-
-
-async def _ask_together(fetch: Fetch, seconds: float) -> Row:
-    """As many users as connections, each asking again at once; what they managed and what it cost."""
-    await fetch()
-    began_s, cpu_s, count = time.monotonic(), time.process_time(), 0
-
-    async def user() -> None:
-        nonlocal count
-        while time.monotonic() - began_s < seconds:
-            await fetch()
-            count += 1
-
-    async with asyncio.TaskGroup() as users:
-        for _ in range(CONNECTIONS):
-            users.create_task(user())
-    return {
-        "count": count,
-        "wall_s": time.monotonic() - began_s,
-        "cpu_s": time.process_time() - cpu_s,
-    }
+def _peer(name: str, client: Callable[..., Counted], url: str, **how: Any) -> list[Row]:
+    try:
+        return [client(url, **how).row(f"{name}, closed")]
+    except Missing as absent:
+        sys.stderr.write(f"left out: {absent}\n")
+        return []
