@@ -154,7 +154,7 @@ class _Moment:
 
     at_ns: int
     ticks: tuple[int, ...] | None  # of all cores, by kind
-    processes: dict[tuple[int, str], int]  # ticks used, by process
+    processes: dict[tuple[int, int], tuple[str, int]]  # by number and birth: name, ticks used
     throttled: int | None
     swapped: int | None
 
@@ -171,58 +171,57 @@ class _Moment:
             swapped=sum(swapped) if swapped else None,
         )
 
-    def share_of(self, later: "_Moment", fields: Iterable[int]) -> float | None:
-        """Of all time of all cores between the two, the part spent in these kinds."""
-        if self.ticks is None or later.ticks is None or len(self.ticks) < _COUNTED_FIELDS:
-            return None
-        spent = [b - a for a, b in zip(self.ticks, later.ticks, strict=True)][:_COUNTED_FIELDS]
-        total = sum(spent)
-        return sum(spent[field] for field in fields) / total if total else 0.0
 
-
-def _processes(files: _Files) -> Iterable[tuple[tuple[int, str], int]]:
+def _processes(files: _Files) -> Iterable[tuple[tuple[int, int], tuple[str, int]]]:
     for path in files.root.glob("proc/[0-9]*/stat"):
         text = files.text(str(path.relative_to(files.root)))
         if text and ")" in text:
             head, _, tail = text.rpartition(")")  # a name may hold brackets and blanks
             fields = tail.split()
-            name = head.partition("(")[2]
-            yield (int(path.parent.name), name), int(fields[11]) + int(fields[12])
+            born, used = int(fields[19]), int(fields[11]) + int(fields[12])
+            yield (int(path.parent.name), born), (head.partition("(")[2], used)
+
+
+def _used(before: _Moment, after: _Moment) -> Iterable[tuple[int, str, float]]:
+    """What every living process used between the two: its number, name and cores."""
+    hertz = os.sysconf("SC_CLK_TCK")
+    wall_s = (after.at_ns - before.at_ns) / 1e9
+    for key, (name, ticks) in after.processes.items():
+        earlier = before.processes.get(key, (name, 0))[1]  # one born meanwhile had used nothing
+        yield key[0], name, (ticks - earlier) / hertz / wall_s
 
 
 def _busiest(before: _Moment, after: _Moment) -> tuple[tuple[str, float], ...]:
     """The five processes that used most while we looked, from a hundredth of a core on."""
-    wall_s = (after.at_ns - before.at_ns) / 1e9
-    per_s = os.sysconf("SC_CLK_TCK")
     used = [
-        (key[1], (ticks - before.processes.get(key, 0)) / per_s / wall_s)
-        for key, ticks in after.processes.items()
-        if key[0] != os.getpid()
+        (name, round(cores, 2))
+        for pid, name, cores in _used(before, after)
+        if pid != os.getpid() and cores >= 0.01
     ]
-    used.sort(key=lambda each: -each[1])
-    return tuple((name, round(cores, 2)) for name, cores in used[:5] if cores >= 0.01)
+    return tuple(sorted(used, key=lambda each: -each[1])[:5])
 
 
 def _foreign_cores(before: _Moment, after: _Moment) -> float | None:
-    kinds = [n for n in range(_COUNTED_FIELDS) if n not in (*_IDLE_FIELDS, _STEAL_FIELD)]
-    share = before.share_of(after, kinds)
-    if share is None or before.ticks is None or after.ticks is None:
+    """Cores' worth of work done by others between the two."""
+    if before.ticks is None or after.ticks is None:
         return None
-    per_s = os.sysconf("SC_CLK_TCK")
-    wall_s = (after.at_ns - before.at_ns) / 1e9
-    total_s = sum(after.ticks[:_COUNTED_FIELDS]) - sum(before.ticks[:_COUNTED_FIELDS])
-    own = [
-        moment.processes[key]
-        for moment in (before, after)
-        for key in moment.processes
-        if key[0] == os.getpid()
+    idle = (*_IDLE_FIELDS, _STEAL_FIELD)
+    ticks = [
+        later - earlier
+        for kind, (earlier, later) in enumerate(zip(before.ticks, after.ticks, strict=True))
+        if kind < _COUNTED_FIELDS and kind not in idle
     ]
-    ours = own[1] - own[0] if len(own) == 2 else 0
-    return max(0.0, (share * total_s - ours) / per_s / wall_s)
+    wall_s = (after.at_ns - before.at_ns) / 1e9
+    ours = sum(cores for pid, _, cores in _used(before, after) if pid == os.getpid())
+    return max(0.0, sum(ticks) / os.sysconf("SC_CLK_TCK") / wall_s - ours)
 
 
 def _steal_share(before: _Moment, after: _Moment) -> float | None:
-    return before.share_of(after, [_STEAL_FIELD])
+    """Of all time of all cores between the two, the part the host gave to others."""
+    if before.ticks is None or after.ticks is None or len(after.ticks) <= _STEAL_FIELD:
+        return None
+    spent = [b - a for a, b in zip(before.ticks, after.ticks, strict=True)][:_COUNTED_FIELDS]
+    return spent[_STEAL_FIELD] / sum(spent) if sum(spent) else 0.0
 
 
 def _probe(files: _Files) -> tuple[list[float], float | None]:

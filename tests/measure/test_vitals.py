@@ -2,10 +2,12 @@
 
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from labcore.measure import vitals as vitals_module
 from labcore.measure.vitals import Vitals, cpu_limit_cores, take_vitals
 
 STAT = "cpu  100 0 100 800 0 0 0 0 0 0\ncpu0 100 0 100 800 0 0 0 0 0 0\nprocs_running 4\n"
@@ -59,6 +61,23 @@ def test_a_machine_is_read_from_its_files(tmp_path: Path):
     assert vitals.huge_pages == "always"
     assert vitals.hypervisor is True
     assert vitals.disk_free_mb is not None
+
+
+def stat_of(name: str, *, ticks: int, born: int) -> str:
+    return f"7 ({name}) R {' 0' * 10} {ticks} 0 {'0 ' * 6}{born} 0"
+
+
+def test_work_of_a_process_renamed_or_born_while_we_looked_is_its_own(tmp_path: Path):
+    def moment(name: str, *, ticks: int, born: int) -> vitals_module._Moment:
+        path = build(tmp_path, {"proc/7/stat": stat_of(name, ticks=ticks, born=born)})
+        return replace(vitals_module._Moment.of(vitals_module._Files(path)), at_ns=0)
+
+    per_s = os.sysconf("SC_CLK_TCK")
+    before = moment("worker (idle)", ticks=500, born=3)
+    renamed = replace(moment("worker (busy)", ticks=500 + per_s, born=3), at_ns=1_000_000_000)
+    assert vitals_module._busiest(before, renamed) == (("worker (busy)", 1.0),)
+    reborn = replace(moment("young", ticks=per_s // 2, born=9), at_ns=1_000_000_000)
+    assert vitals_module._busiest(before, reborn) == (("young", 0.5),)
 
 
 def test_what_is_not_there_is_unknown(tmp_path: Path):
