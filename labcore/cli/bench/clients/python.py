@@ -9,14 +9,13 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import asdict
 from resource import RUSAGE_SELF, getrusage
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import numpy as np
 
 from labcore.cli.bench.clients.counted import Counted
-from labcore.lanes import Child, ChildContext, Request
-from labcore.measure import arrivals
-from labcore.measure.pacing import new_event_loop, new_timer
-from labcore.measure.target import Target
+from labcore.lanes import Child, ChildContext
+from labcore.measure import arrivals, pacing
 
 TARGET: Final = "labcore.cli.bench.clients.python:run"
 NAP_NS: Final = 20_000  # as the driver's: for less than this it stays awake
@@ -64,7 +63,7 @@ def run(context: ChildContext) -> None:
     if client == "bare":
         counted = _bare(**setting, rate=rate)
     else:
-        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=pacing.new_event_loop) as runner:
             counted = runner.run(_CLOSED[client](**setting))
     context.ready(**asdict(counted))
 
@@ -117,13 +116,13 @@ async def _ask_together(fetch: Fetch, seconds: float, connections: int) -> Count
 
 
 def _bare(url: str, seconds: float, connections: int, rate: float) -> Counted:
-    target = Target.resolve(url)
-    payload = target.encode(Request("GET", "/"))
-    poller, timer = select.epoll(), new_timer()
+    parts = urlsplit(url)
+    payload = f"GET / HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode()
+    poller, timer = select.epoll(), pacing.new_timer()
     poller.register(timer.fd, select.EPOLLIN)
     sockets: dict[int, socket.socket] = {}
     for _ in range(connections):
-        sock = socket.create_connection(target.address)
+        sock = socket.create_connection((parts.hostname, parts.port))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setblocking(False)
         sockets[sock.fileno()] = sock
