@@ -19,6 +19,7 @@ from labcore.reactive.operators.share import FluxShare, MonoShare
 from labcore.reactive.operators.tap import SharedTap
 from labcore.reactive.operators.time import FluxTime, MonoTime
 from labcore.reactive.operators.transform import FluxTransform, MonoTransform
+from labcore.reactive.operators.windows import FluxWindows
 from labcore.reactive.spec import SMALL_BUFFER
 
 T = TypeVar("T")
@@ -64,6 +65,7 @@ class Flux(
     FluxCombine[T],
     FluxTime[T],
     FluxBatch[T],
+    FluxWindows[T],
     FluxBackpressure[T],
     FluxShare[T],
     SharedTap[T],

@@ -1,4 +1,4 @@
-"""Operators that put values into groups: lists, windows, groups by key; and create, made of callbacks."""
+"""Operators that put values into groups: lists, groups by key; and create, made of callbacks."""
 # ruff: noqa: C901 - an operator is closures over its state: ruff adds the nested ones up
 
 from collections.abc import Callable
@@ -166,7 +166,7 @@ class TimedBuffer:
 
 
 class Grouping:
-    """Routes values to a unicast stream per key (or per `size` values), each announced once."""
+    """Routes values to a unicast stream per key (or per window), each announced once."""
 
     __slots__ = ("done", "groups", "live", "outlet", "up")
 
@@ -257,46 +257,6 @@ def grouping(source: Source[Any], key_of: Callable[[Any], Any], prefetch: int) -
     return feed
 
 
-def windowing(source: Source[Any], size: int) -> Feed:
-    """The feed of window: each window is a stream of `size` values."""
-
-    def feed(down: Down[Any]) -> None:
-        hub = Grouping(down)
-        window: Unicast | None = None
-        count = 0
-
-        def offer(value: Any) -> bool:
-            nonlocal window, count
-            if window is None:
-                if not hub.live:
-                    return False
-                window, count = hub.open(object(), lambda flux: flux), 0
-            if window.live:
-                window.push(value)
-            else:  # its reader has left: the value belongs to nobody, and its place is free again
-                down.scope.discard(value)
-                hub.ask(1)
-            count += 1
-            if count == size:
-                full, window = window, None
-                for key in [key for key, group in hub.groups.items() if group is full]:
-                    del hub.groups[key]
-                full.finish()
-                hub.close_if_left()
-            return True
-
-        source.feed(
-            down.above(
-                start=lambda up: hub.start(up, size),
-                offer=offer,
-                fail=hub.finish,
-                complete=hub.finish,
-            )
-        )
-
-    return feed
-
-
 def creating(emit: Callable[[Emitter[Any]], object], overflow: Overflow, max_size: float) -> Feed:
     """The feed of create."""
 
@@ -315,7 +275,7 @@ def creating(emit: Callable[[Emitter[Any]], object], overflow: Overflow, max_siz
 
 
 class FluxBatch(Source[T]):
-    """Lists, windows and groups."""
+    """Lists and groups."""
 
     __slots__ = ()
 
@@ -358,21 +318,6 @@ class FluxBatch(Source[T]):
             )
 
         return lib.Flux(feed)
-
-    def window(self, size: int) -> "Flux[Flux[T]]":
-        """Streams of `size` values each; each has one reader.
-
-            --1--2--3--|
-              window(2)
-            --(--1--2|)(--3|)
-
-        >>> Flux.range(1, 3).window(2).flat_map(lambda w: w.collect_list()).collect_list().block()
-        [[1, 2], [3]]
-
-        Reactor: Flux.window
-        """
-        check_positive("size", size)
-        return lib.Flux(windowing(self, size))
 
     def group_by(
         self, key: Callable[[T], K], *, prefetch: int = SMALL_BUFFER

@@ -1,6 +1,5 @@
 """Where streams begin: values, iterables, coroutines, ticks and callbacks."""
 
-
 import inspect
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator
 from itertools import repeat
@@ -229,7 +228,8 @@ class Ticking:
             return
         tick, self.tick = self.tick, self.tick + 1
         self.due_s += self.period_s
-        self.demand -= self.down.offer(tick)
+        used = self.down.offer(tick)  # it may ask for more meanwhile
+        self.demand -= used
         self.arm()
 
     def arm(self) -> None:

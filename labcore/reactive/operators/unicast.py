@@ -54,10 +54,22 @@ class Unicast:
         self.waiting -= count
         if self.taken is not None:
             self.taken(count)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Ended and read, nobody listens any more, and who did knows this object."""
+        if self.ended and not self.waiting:
+            self.taken = self.cancelled = None
+
+    def _left(self) -> None:
+        cancelled, self.cancelled, self.taken = self.cancelled, None, None
+        if cancelled is not None:
+            cancelled()
 
     def finish(self, error: Exception | None = None) -> None:
         """The end, after what is queued."""
         self.ended, self.error = True, error
+        self._forget()
         if self.outlet is not None:
             self.outlet.finish(error)
 
@@ -66,7 +78,7 @@ class Unicast:
         if self.outlet is not None:
             reject(down, UsageError("a unicast stream has one subscriber, and it has had it"))
             return
-        self.outlet = Outlet(down, closed=self.cancelled, taken=self._took)
+        self.outlet = Outlet(down, closed=self._left, taken=self._took)
         self.outlet.queue.extend(self.kept)
         self.kept.clear()
         down.start(self.outlet)

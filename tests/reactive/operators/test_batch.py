@@ -1,4 +1,4 @@
-"""Lists, windows and groups."""
+"""Lists and groups."""
 
 import pytest
 
@@ -27,25 +27,6 @@ def test_a_refused_list_is_replaced():
 def test_a_failure_loses_the_list_that_was_begun():
     flux = Flux.range(0, 3).concat_with(Flux.error(OSError())).buffer(2)
     StepVerifier.create(flux).expect_next([0, 1]).verify_error(OSError)
-
-
-def test_windows_are_streams_that_begin_before_they_end():
-    source: TestPublisher[int] = TestPublisher.create()
-    flux = Flux.from_publisher(source).window(2).concat_map(lambda window: window)
-    (
-        StepVerifier.create(flux)
-        .then(lambda: source.next(1))
-        .expect_next(1)
-        .then(lambda: source.next(2, 3))
-        .expect_next(2, 3)
-        .then(source.complete)
-        .verify_complete()
-    )
-
-
-def test_a_window_has_one_reader():
-    flux = Flux.range(0, 2).window(2).concat_map(lambda w: w.count().then_many(w))
-    StepVerifier.create(flux).verify_error(ValueError)
 
 
 def test_groups_get_the_values_of_their_keys():

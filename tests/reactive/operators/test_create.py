@@ -123,3 +123,10 @@ def test_the_first_of_a_publisher_is_a_mono():
     probe = PublisherProbe.of(Flux.range(0, 9))
     StepVerifier.create(Mono.from_publisher(probe)).expect_next(0).verify_complete()
     probe.assert_was_cancelled()
+
+
+def test_a_tick_that_asks_for_the_next_one_gets_it():
+    flux = Flux.interval(1).take(3).buffer(1).concat_map(Flux.from_iterable)
+    StepVerifier.with_virtual_time(lambda: flux.limit_rate(1)).then_await(3).expect_next(
+        0, 1, 2
+    ).verify_complete()

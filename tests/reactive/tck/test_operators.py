@@ -222,6 +222,9 @@ OPERATORS: dict[str, Pipeline] = {
     "buffer": lambda base, n: base(2 * n).buffer(2),
     "buffer_timeout": lambda base, n: base(2 * n).buffer_timeout(2, 3600),
     "window": lambda base, n: base(2 * n).window(2).concat_map(lambda one: one.next()),
+    "window_timeout": lambda base, n: (
+        base(2 * n).window_timeout(2, 3600).concat_map(lambda one: one.next())
+    ),
     "group_by": lambda base, n: (
         base(n).group_by(lambda value: value % 2).flat_map(lambda group: group.flux)
     ),

@@ -89,3 +89,21 @@ def test_times_are_checked_while_the_pipeline_is_put_together():
     ):
         with pytest.raises(UsageError, match="give a number"):
             wrong()
+
+
+def test_window_timeout_ends_a_window_when_its_time_is_up():
+    def windows() -> Flux[list[int]]:
+        return (
+            Flux.interval(1).take(5).window_timeout(2, 1.5).concat_map(lambda w: w.collect_list())
+        )
+
+    (
+        StepVerifier.with_virtual_time(windows)
+        .then_await(2)
+        .expect_next([0, 1])
+        .then_await(2)
+        .expect_next([2, 3])
+        .then_await(1)
+        .expect_next([4])
+        .verify_complete()
+    )
