@@ -89,6 +89,7 @@ def samples_of(nature: Nature, shape: Shape, rng: np.random.Generator) -> pd.Dat
         "rss_mb": nature.rss_mb * (1 - 0.2 * np.exp(-at - 0.5)),
         "threads": np.full(at.size, nature.threads),
         "loop_lag_ms": rng.exponential(0.8, at.size) + 0 * nature.threads,
+        "gc_pause_ms": np.where(at % 1.0 < 0.1, 3.0, 0.0) + 0 * nature.threads,
         "worker_pool_size": np.full(at.size, nature.pool),
         "worker_pool_busy": np.minimum(nature.pool, rng.poisson(30, at.size)),
     }

@@ -43,12 +43,12 @@ def latency_over_time(recording: Recording) -> Chart:
         rows = max(len(tables), 1)
         figure, grid = new_figure(rows, height_in=1.0 + 1.55 * rows, sharex=True, sharey=True)
         for (axes,), (lane, requests) in zip(grid, tables.items(), strict=False):
-            _scatter(axes, requests, styles[lane], rasterized=dense)
+            scatter_requests(axes, requests, styles[lane], rasterized=dense)
             axes.set_title(f"{lane}, run {runs[lane]}")
         plain_log(grid[0][0], "y")
         grid[-1][0].set_xlabel("intended start, s into the run")
         figure.supylabel("latency, ms", fontsize=8.5, color=MUTED[0])
-        _key(figure, _others(tables.values()))
+        key_of_outcomes(figure, others(tables.values()))
         corner_note(figure, "one run per lane: the one with the median p99")
     return Chart(
         name="latency",
@@ -61,12 +61,15 @@ def latency_over_time(recording: Recording) -> Chart:
     )
 
 
-def _scatter(axes: Axes, requests: pd.DataFrame, style: LaneStyle, *, rasterized: bool) -> None:
+def scatter_requests(
+    axes: Axes, requests: pd.DataFrame, style: LaneStyle, *, rasterized: bool
+) -> None:
+    """Draw each request at its intended start, in seconds after the first, and its latency in ms."""
     start = requests["intended_ns"].to_numpy()
     at_s = (start - start[:1]) / 1e9
     latency = np.maximum(latencies_ms(requests), 1e-3)  # a logarithmic axis has no zero
     outcome = requests["outcome"].to_numpy()
-    order = ["ok", *_others([requests])]
+    order = ["ok", *others([requests])]
     for word in order:
         mine = outcome == word
         color, marker, size = _mark(word, style, order)
@@ -92,16 +95,17 @@ def _mark(word: str, style: LaneStyle, order: list[str]) -> tuple[str, str, floa
     return MUTED[0], _OTHER_MARKERS[1 + answered.index(word) % 4], 5.0
 
 
-def _others(tables: Iterable[pd.DataFrame]) -> list[str]:
+def others(tables: Iterable[pd.DataFrame]) -> list[str]:
     """Outcomes other than `ok`, those without an answer last so that they lie on top."""
     words = {str(word) for table in tables for word in table["outcome"].unique()} - {"ok"}
     return sorted(words, key=lambda word: (word in UNANSWERED, word))
 
 
-def _key(figure: Figure, others: list[str]) -> None:
+def key_of_outcomes(figure: Figure, words: list[str]) -> None:
+    """Draw the key of the marks: `ok` and the other outcomes there are."""
     handles = [Line2D([], [], linestyle="none", marker="o", color=MUTED[0], label="ok")]
-    for word in others:
-        color, marker, size = _mark(word, LaneStyle(MUTED[0], "o"), ["ok", *others])
+    for word in words:
+        color, marker, size = _mark(word, LaneStyle(MUTED[0], "o"), ["ok", *words])
         handles.append(
             Line2D(
                 [], [], linestyle="none", marker=marker, color=color, markersize=size, label=word
@@ -133,7 +137,7 @@ def _table(tables: Mapping[str, pd.DataFrame]) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for lane, requests in tables.items():
         latency = latencies_ms(requests)
-        for word in ["ok", *_others([requests])]:
+        for word in ["ok", *others([requests])]:
             mine = latency[requests["outcome"].to_numpy() == word]
             if len(mine):
                 rows.append((lane, word, len(mine), float(np.median(mine)), float(mine.max())))

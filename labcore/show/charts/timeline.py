@@ -1,4 +1,4 @@
-"""What the server spent while the load ran: one column a lane, one time axis, the same scales.
+"""What the server spent while the load ran, below what its requests took: one time axis for all.
 
 The gauges come from the sampler inside the server; in flight is counted from the requests
 themselves, so that a foreign lane, which has no gauges, shows at least that.
@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 
 from labcore.measure import Recording
 from labcore.show.charts.figure import (
+    DENSE_POINTS,
     WIDTH_IN,
     Cell,
     Chart,
@@ -20,8 +21,10 @@ from labcore.show.charts.figure import (
     corner_note,
     house_style,
     new_figure,
+    plain_log,
 )
-from labcore.show.evidence import arms_of, representative_run
+from labcore.show.charts.latency import key_of_outcomes, others, scatter_requests
+from labcore.show.evidence import arms_of, latencies_ms, representative_run
 from labcore.show.palette import MUTED, LaneStyle, lane_styles
 from labcore.show.words import listed, number, times
 
@@ -45,6 +48,7 @@ _PANELS = (
     _Panel("threads", "threads"),
     _Panel("memory, MB", "rss_mb"),
     _Panel("loop lag, ms", "loop_lag_ms"),
+    _Panel("GC pause, ms", "gc_pause_ms"),
     _Panel("workers busy", "worker_pool_busy", "worker_pool_size"),
     _Panel("db busy", "db_pool_busy", "db_pool_size"),
 )
@@ -52,9 +56,10 @@ _PANELS = (
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """The gauges of one run, each a series over seconds into the run."""
+    """One run: its requests, and its gauges, each a series over seconds into the run."""
 
     name: str
+    requests: pd.DataFrame
     gauges: Mapping[str, "pd.Series[float]"] = field(default_factory=dict)
 
     def series(self, gauge: str) -> "pd.Series[float] | None":
@@ -63,7 +68,9 @@ class _Run:
 
 
 def resource_timeline(recording: Recording) -> Chart:
-    """In flight, CPU, threads, memory, loop lag and pools against time, one column a lane.
+    """Latency of every request above in flight, CPU, threads, memory, loop lag, collector and pools.
+
+    One column a lane, one time axis for all, so that a stall is seen with its cause.
 
     The run shown is the lane's valid run with the p99 nearest to its median p99. Panels nobody has a
     gauge for are left out; a lane without a gauge leaves its panel empty and says so.
@@ -77,17 +84,23 @@ def resource_timeline(recording: Recording) -> Chart:
         if any(run.series(panel.gauge) is not None for run in runs.values())
     ]
     styles = lane_styles(arms_of(recording))
-    rows, columns = max(len(panels), 1), max(len(runs), 1)
+    rows, columns = 1 + max(len(panels), 1), max(len(runs), 1)
+    dense = sum(len(run.requests) for run in runs.values()) > DENSE_POINTS
     with house_style():
         figure, grid = new_figure(
             rows,
             columns,
-            height_in=0.9 + 0.95 * rows,
+            height_in=1.9 + 0.95 * (rows - 1),
             width_in=max(WIDTH_IN, 0.6 + _LANE_WIDTH_IN * columns),
             sharex=True,
             sharey="row",
+            height_ratios=[1.6, *[1.0] * (rows - 1)],
         )
-        for line, panel in zip(grid, panels, strict=False):
+        for axes, (lane, run) in zip(grid[0], runs.items(), strict=False):
+            scatter_requests(axes, run.requests, styles[lane], rasterized=dense)
+        plain_log(grid[0][0], "y")
+        grid[0][0].set_ylabel("latency, ms")
+        for line, panel in zip(grid[1:], panels, strict=False):
             line[0].set_ylabel(panel.label)
             for axes, (lane, run) in zip(line, runs.items(), strict=False):
                 _draw(axes, run, panel, styles[lane])
@@ -95,12 +108,14 @@ def resource_timeline(recording: Recording) -> Chart:
         for axes, (lane, run) in zip(grid[0], runs.items(), strict=False):
             axes.set_title(f"{lane}, run {run.name}")
         grid[-1][columns // 2].set_xlabel("seconds into the run")
+        key_of_outcomes(figure, others(run.requests for run in runs.values()))
         corner_note(figure, "one run per lane: the one with the median p99")
     return Chart(
         name="timeline",
         title=_title(runs),
         alt=_alt(runs, panels),
-        reading="Columns share their time axis and rows their scale, so that heights compare across"
+        reading="Each dot is one request, at the moment it was due; below it is what the server did then."
+        " Columns share their time axis and rows their scale, so that heights compare across"
         " lanes. A dashed line is the size of a pool: work that touches it waits for a place.",
         figure=figure,
         table=_table(runs, panels),
@@ -117,7 +132,8 @@ def _run(recording: Recording, name: str) -> _Run:
     }
     if "cpu_s" in gauges:
         gauges[CPU] = _slope(gauges["cpu_s"])
-    return _Run(name, {**gauges, IN_FLIGHT: _in_flight(recording.requests(name))})
+    requests = recording.requests(name)
+    return _Run(name, requests, {**gauges, IN_FLIGHT: _in_flight(requests)})
 
 
 def _slope(total: "pd.Series[float]") -> "pd.Series[float]":
@@ -185,6 +201,9 @@ def _title(runs: Mapping[str, _Run]) -> str:
 def _table(runs: Mapping[str, _Run], panels: list[_Panel]) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for lane, run in runs.items():
+        if len(run.requests):
+            latency = latencies_ms(run.requests)
+            rows.append((lane, "latency, ms", float(np.median(latency)), float(latency.max()), "–"))
         for panel in panels:
             series = run.series(panel.gauge)
             limit = run.series(panel.limit) if panel.limit else None
@@ -199,6 +218,10 @@ def _alt(runs: Mapping[str, _Run], panels: list[_Panel]) -> str:
     for lane, run in runs.items():
         found = [(panel.label, run.series(panel.gauge)) for panel in panels]
         peaks = [f"{label} up to {number(s.max())}" for label, s in found if s is not None]
+        if len(run.requests):
+            peaks.insert(0, f"latency up to {number(float(latencies_ms(run.requests).max()))} ms")
         parts.append(f"{lane}: {listed(peaks)}")
     body = "; ".join(parts) or "no valid run yet"
-    return f"Lines against time, one column a lane, one row a gauge. {body}."
+    return (
+        f"Scatter of latency above lines against time, one column a lane, one row a gauge. {body}."
+    )

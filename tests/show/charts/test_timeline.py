@@ -6,6 +6,7 @@ import pytest
 
 from labcore.measure import Recording
 from labcore.show.charts.timeline import _in_flight, _slope, resource_timeline
+from labcore.show.evidence import representative_run
 
 Build = Callable[..., Recording]
 
@@ -41,7 +42,7 @@ def test_a_foreign_lane_shows_in_flight_and_says_what_it_lacks(make_recording: B
     assert "no gauge" in svg
     assert "no pool" not in svg
     gauges = {row[1] for row in chart.table.rows if row[0] == "gateway"}
-    assert gauges == {"in flight"}
+    assert gauges == {"latency, ms", "in flight"}
 
 
 def test_a_lane_without_a_pool_is_told_from_one_without_gauges(recording: Recording):
@@ -61,4 +62,20 @@ def test_rows_share_their_scale_and_start_at_zero(recording: Recording):
     for first in range(0, len(panels), 3):
         limits = {panel.get_ylim() for panel in panels[first : first + 3]}
         assert len(limits) == 1
-        assert limits.pop()[0] == 0
+        lowest = limits.pop()[0]
+        assert lowest == 0 if first else lowest > 0  # latency, the first row, is logarithmic
+
+
+def test_every_request_of_the_run_stands_above_the_gauges_on_their_time_axis(recording: Recording):
+    figure = resource_timeline(recording).figure
+    top, below = figure.axes[0], figure.axes[3]
+    run = representative_run(recording, "reactive")
+    assert run is not None
+    dots = sum(len(np.atleast_1d(line.get_xdata())) for line in top.lines)
+    assert dots == len(recording.requests(run))
+    assert top.get_shared_x_axes().joined(top, below)
+
+
+def test_the_collector_has_a_row(recording: Recording):
+    rows = resource_timeline(recording).table.rows
+    assert ("reactive", "GC pause, ms", 0.0, 3.0, "–") in rows
