@@ -1,12 +1,17 @@
 """The record of an experiment on disk: what is written, under which names, in which units.
 
     runs/<id>/
-      experiment.json        design, seeds, parameters, environment (versioned: `SCHEMA_VERSION`)
+      experiment.json        kind, design, seeds, parameters, environment (`SCHEMA_VERSION`)
       runs.parquet           one row a run: the fields of `RunRow`
       requests/<run>.parquet one row a request: `REQUEST_COLUMNS`
       samples/<run>.parquet  one row a sample and metric: `SAMPLE_COLUMNS`
       verdict.json           a list of verdicts: the fields of `labcore.measure.verdict.Verdict`
+      capacity.json          of kind `capacity`: a list of `CapacityResult`, one a lane
+      crossover.json         of kind `crossover`: one `CrossoverResult`
+      cells/<cell>/          of kind `crossover`: the recording of each cell's comparison
       report.html            the report, rebuilt from the above by `labcore report`
+
+In JSON null stands for NaN.
 
 Raw data stay, so anyone can recompute every figure. Latency counts from the *intended* start;
 service time from the actual send.
@@ -14,8 +19,12 @@ service time from the actual send.
 
 import math
 from dataclasses import dataclass, field
+from typing import Literal
 
 SCHEMA_VERSION = 1
+
+Kind = Literal["compare", "look", "capacity", "crossover"]  # of an experiment; absent: compare
+Word = Literal["faster", "slower", "equal in practice", "undecided", "void"]
 
 REQUEST_COLUMNS = {
     "intended_ns": "int64",  # monotonic, from the schedule drawn beforehand
@@ -127,3 +136,98 @@ class Design:
     zone_share: float = 0.05
     zone_p99_share: float = 0.10
     confidence: float = 0.95
+
+
+RateState = Literal["passed", "failed", "mixed", "unconfirmed", "void"]
+CapacityState = Literal["bracketed", "above the range", "below the range", "void", "interrupted"]
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityPoint:
+    """One rate offered to one lane: how often the objective held there.
+
+    `passed` is every one of the confirming runs, `failed` most of them, `mixed` neither;
+    `unconfirmed` was tried too seldom for a word, `void` gave no valid run at all. Figures are
+    medians over the valid runs, NaN where there is none.
+    """
+
+    lane: str
+    rate_per_s: float  # offered, a rung of the search's ladder
+    state: RateState
+    passes: int  # valid runs that kept the objective
+    fails: int
+    voids: int
+    p50_ms: float
+    p99_ms: float
+    error_share: float
+    achieved_per_s: float
+    server_cpu_share: float  # of one core
+    cpu_per_request_us: float
+    bottleneck: str  # the most frequent among the valid runs; empty where there is none
+    evidence: str  # of one such run
+    runs: tuple[str, ...]  # names in `runs.parquet`, in the order they ran
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityResult:
+    """The capacity of one lane: the bracket between the rate that holds and the one that does not.
+
+    The capacity is at least `highest_passing_per_s` (NaN: not even the lowest rate held) and below
+    `lowest_failing_per_s` (NaN: the highest rate tried still held, or could not be judged).
+    """
+
+    scenario: str
+    lane: str
+    objective: str  # as normalised: "p99<250ms,errors<0.1%"
+    state: CapacityState
+    highest_passing_per_s: float
+    lowest_failing_per_s: float
+    bottleneck: str  # at the lowest failing rate; empty where none failed
+    evidence: str
+    points: tuple[CapacityPoint, ...]  # ascending by rate
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class CrossoverCell:
+    """One cell of the map: `lane` against `baseline` at one value of the parameter and one rate.
+
+    `ratio` is lane over baseline on the metric, `low` and `high` its exact signed-rank interval;
+    NaN where too few pairs say nothing. `measured` is false for a cell not reached yet.
+    """
+
+    value: float  # of the parameter
+    rate_per_s: float
+    word: Word  # of the lane, seen from the baseline; `undecided` while not measured
+    ratio: float
+    low: float
+    high: float
+    pairs: int
+    void_pairs: int
+    more_pairs: int | None
+    p_value: float  # exact signed-rank test of "no difference at all"
+    p_holm: float  # the same, adjusted over the cells of this map
+    detectable_share: float
+    bottleneck: str  # of the lane; the most frequent among its valid runs
+    baseline_bottleneck: str
+    measured: bool
+    path: str  # of the cell's recording, relative to the crossover's
+
+
+@dataclass(frozen=True, slots=True)
+class CrossoverResult:
+    """Who wins where: a map of a parameter by the offered rate, row by row, rates ascending."""
+
+    scenario: str
+    baseline: str
+    lane: str
+    metric: str  # a name of `labcore.measure.METRICS`
+    better: Literal["lower", "higher"]
+    parameter: str
+    unit: str  # of the parameter
+    values: tuple[float, ...]
+    rates_per_s: tuple[float, ...]
+    zone_share: float
+    cells: tuple[CrossoverCell, ...]
+    complete: bool
+    sentence: str

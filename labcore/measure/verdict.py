@@ -10,12 +10,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from labcore.measure import statistics
-from labcore.measure.record import CONTROL, Design
+from labcore.measure.record import CONTROL, Design, Word
 
 if TYPE_CHECKING:  # half a second for the load driver, which needs no table
     import pandas as pd
 
-Word = Literal["faster", "slower", "equal in practice", "undecided", "void"]
 Better = Literal["lower", "higher"]
 
 MOST_VOID_SHARE = 0.3  # more pairs void than this, and the machine was too busy to say anything

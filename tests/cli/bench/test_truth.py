@@ -1,7 +1,8 @@
 """The benchmark's counting, on verdicts made here; the measuring itself takes an hour."""
 
 from labcore.cli.bench.truth import _row
-from labcore.measure.verdict import Verdict, Word
+from labcore.measure.record import Word
+from labcore.measure.verdict import Verdict
 
 
 def verdict(word: Word, ratio: float) -> Verdict:
