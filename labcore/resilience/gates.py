@@ -1,0 +1,276 @@
+"""Circuit breaker, bulkhead and rate limiter: a pure machine, a lock around it, and three faces.
+
+The lock is held while the machine decides and never while a call runs, a listener hears or a predicate
+of the caller's is asked. One gate may serve all three faces at once: tasks, threads and streams then
+share its places, its rate and its verdict. Their clocks must be one; loops and `World`s both read the
+machine's monotonic clock.
+"""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Generic, TypeVar
+
+from labcore.reactive import Mono
+from labcore.resilience.breaker import (
+    BreakerMachine,
+    CircuitBreakerConfig,
+    CircuitBreakerMetrics,
+    State,
+)
+from labcore.resilience.bulkhead import BulkheadConfig, BulkheadMachine, BulkheadMetrics
+from labcore.resilience.events import Event, Listener, Listeners
+from labcore.resilience.limiter import LimiterMachine, RateLimiterConfig, RateLimiterMetrics
+from labcore.resilience.passage import Arm, Machine, Outcome, Passage, Wake
+from labcore.resilience.stream import Operator, per_subscription
+from labcore.resilience.waiting import Blocking, TaskSignal, ThreadSignal
+
+T = TypeVar("T")
+M = TypeVar("M", bound=Machine)
+
+
+class Gate(Generic[M]):
+    """What calls must pass; thread-safe. The base of the three."""
+
+    def __init__(self, machine: M) -> None:
+        self._machine = machine
+        self._lock = threading.Lock()
+        self._listeners = Listeners()
+
+    @property
+    def name(self) -> str:
+        """Who it is, in events and messages."""
+        return self._machine.name
+
+    def on_event(self, listener: Listener) -> Callable[[], None]:
+        """Tell that listener of every decision; what is returned ends it."""
+        return self._listeners.add(listener)
+
+    async def call_async(self, fn: Callable[[], Awaitable[T]]) -> T:
+        """Await `fn()` once it may pass; cancelled, it gives its permit back and counts neither way.
+
+        Raises: RefusedError when the policy says no; else what `fn` raises.
+        """
+        loop = asyncio.get_running_loop()
+        passage = self._machine.passage()
+        await self._enter_task(passage, loop)
+        try:
+            value = await fn()
+        except BaseException as exc:
+            self._failed(passage, loop.time, exc)
+            raise
+        self._succeeded(passage, loop.time, value)
+        return value
+
+    def call(self, fn: Callable[[], T], world: Blocking) -> T:
+        """Run `fn()` once it may pass, on this platform or virtual thread.
+
+        Raises: RefusedError when the policy says no; else what `fn` raises.
+        """
+        passage = self._machine.passage()
+        self._enter_thread(passage, world)
+        try:
+            value = fn()
+        except BaseException as exc:
+            self._failed(passage, world.now_s, exc)
+            raise
+        self._succeeded(passage, world.now_s, value)
+        return value
+
+    def operator(self) -> Operator:
+        """A function from stream to stream: each subscription of what it gives is one call.
+
+        A Mono has succeeded with its value (or by ending without one), a Flux when it completes. A
+        cancelled stream counts neither way.
+        """
+        return per_subscription(self._subscribed)
+
+    def _subscribed(self, source: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        passage = self._machine.passage()
+        signal = TaskSignal(loop)
+        wait_s = self._enter(passage, loop.time(), signal.arm)
+
+        def succeeded(value: object = None) -> None:
+            self._succeeded(passage, loop.time, value)
+
+        # A Mono's value is its end: the permit is free before anybody below sees the value.
+        running = source.do_on_next(succeeded) if isinstance(source, Mono) else source
+        watched = running.do_on_complete(succeeded).do_on_error(
+            lambda error: self._failed(passage, loop.time, error)
+        )
+        if wait_s:
+            watched = _after(lambda: self._wait_in_task(passage, loop, signal, wait_s), watched)
+        return watched.do_on_cancel(lambda: self._end(passage, loop.time(), Outcome.CANCELLED))
+
+    async def _enter_task(self, passage: Passage, loop: asyncio.AbstractEventLoop) -> None:
+        signal = TaskSignal(loop)
+        wait_s = self._enter(passage, loop.time(), signal.arm)
+        if wait_s:
+            await self._wait_in_task(passage, loop, signal, wait_s)
+
+    async def _wait_in_task(
+        self,
+        passage: Passage,
+        loop: asyncio.AbstractEventLoop,
+        signal: TaskSignal,
+        wait_s: float,
+    ) -> None:
+        try:
+            while wait_s:
+                await signal.wait(wait_s)
+                wait_s = self._enter(passage, loop.time(), signal.arm)
+        except BaseException:
+            self._end(passage, loop.time(), Outcome.CANCELLED)
+            raise
+
+    def _enter_thread(self, passage: Passage, world: Blocking) -> None:
+        signal = ThreadSignal(world)
+        try:
+            while wait_s := self._enter(passage, world.now_s(), signal.arm):
+                signal.wait(wait_s)
+        except BaseException:
+            self._end(passage, world.now_s(), Outcome.CANCELLED)
+            raise
+
+    def _enter(self, passage: Passage, now_s: float, arm: Arm) -> float:
+        return self._locked(lambda: passage.enter(now_s, arm))
+
+    def _succeeded(self, passage: Passage, now_s: Callable[[], float], value: object) -> None:
+        at_s = now_s()
+        outcome = Outcome.CANCELLED
+        try:
+            outcome = self._machine.judge(value, None)
+        finally:
+            self._end(passage, at_s, outcome)
+
+    def _failed(self, passage: Passage, now_s: Callable[[], float], error: BaseException) -> None:
+        at_s = now_s()
+        if not isinstance(error, Exception):
+            self._end(passage, at_s, Outcome.CANCELLED)
+            return
+        outcome = Outcome.CANCELLED
+        try:
+            outcome = self._machine.judge(None, error)
+        finally:
+            self._end(passage, at_s, outcome, error)
+
+    def _end(
+        self, passage: Passage, now_s: float, outcome: Outcome, error: Exception | None = None
+    ) -> None:
+        self._locked(lambda: passage.end(now_s, outcome, error))
+
+    def _locked(self, act: Callable[[], T]) -> T:
+        pending: tuple[list[Event], list[Wake]] | None = None
+        try:
+            with self._lock:
+                self._machine.heard = bool(self._listeners)
+                try:
+                    return act()
+                finally:
+                    pending = self._machine.drain()
+        finally:
+            if pending is not None:
+                self._deliver(*pending)
+
+    def _deliver(self, told: list[Event], woken: list[Wake]) -> None:
+        for wake in woken:
+            wake()
+        for event in told:
+            self._listeners.tell(event)
+
+
+def _after(wait: Callable[[], Awaitable[None]], source: Any) -> Any:
+    """The source, subscribed to when the wait is over."""
+    if isinstance(source, Mono):
+        return Mono.from_callable(wait).flat_map(lambda _: source)
+    return Mono.from_callable(wait).flat_map_many(lambda _: source)
+
+
+class CircuitBreaker(Gate[BreakerMachine]):
+    """Stops calling what keeps failing. Resilience4j: CircuitBreaker."""
+
+    def __init__(
+        self, config: CircuitBreakerConfig | None = None, *, name: str = "breaker"
+    ) -> None:
+        super().__init__(BreakerMachine(config or CircuitBreakerConfig(), name=name))
+
+    @property
+    def config(self) -> CircuitBreakerConfig:
+        """As configured."""
+        return self._machine.config
+
+    @property
+    def state(self) -> State:
+        """As of the last call or look."""
+        return self._machine.state
+
+    def look(self, now_s: float) -> State:
+        """The state at that moment: what time alone brings about has happened."""
+        return self._locked(lambda: self._machine.look(now_s))
+
+    def transition_to(self, state: State, *, now_s: float) -> None:
+        """Move by hand, to any state; it begins with empty windows."""
+        self._locked(lambda: self._machine.transition_to(state, now_s))
+
+    def metrics(self, now_s: float | None = None) -> CircuitBreakerMetrics:
+        """What it knows at that moment; without one, as of the last call."""
+        return self._locked(lambda: self._machine.metrics(now_s))
+
+    def gauges(self) -> Mapping[str, float]:
+        """For a sampler; state 0 is closed, 1 open, 2 half-open. Rates are percent, -1 undefined."""
+        metrics = self.metrics()
+        return {
+            "breaker_state": metrics.state.value,
+            "breaker_failure_rate": metrics.failure_rate,
+            "breaker_slow_call_rate": metrics.slow_call_rate,
+            "breaker_refused_total": metrics.not_permitted_calls,
+        }
+
+
+class Bulkhead(Gate[BulkheadMachine]):
+    """So many calls at once, the others in a queue or refused. Resilience4j: Bulkhead."""
+
+    def __init__(self, config: BulkheadConfig | None = None, *, name: str = "bulkhead") -> None:
+        super().__init__(BulkheadMachine(config or BulkheadConfig(), name=name))
+
+    @property
+    def config(self) -> BulkheadConfig:
+        """As configured."""
+        return self._machine.config
+
+    def metrics(self) -> BulkheadMetrics:
+        """How full it is."""
+        return self._locked(self._machine.metrics)
+
+    def gauges(self) -> Mapping[str, float]:
+        """For a sampler."""
+        metrics = self.metrics()
+        return {
+            "bulkhead_in_use": metrics.in_use,
+            "bulkhead_waiting": metrics.waiting,
+            "bulkhead_refused_total": metrics.refused,
+        }
+
+
+class RateLimiter(Gate[LimiterMachine]):
+    """So many starts in any period, the others wait in order or are refused. Resilience4j: RateLimiter."""
+
+    def __init__(
+        self, config: RateLimiterConfig | None = None, *, name: str = "rate limiter"
+    ) -> None:
+        super().__init__(LimiterMachine(config or RateLimiterConfig(), name=name))
+
+    @property
+    def config(self) -> RateLimiterConfig:
+        """As configured."""
+        return self._machine.config
+
+    def metrics(self, now_s: float) -> RateLimiterMetrics:
+        """How much of the rate is used at that moment."""
+        return self._locked(lambda: self._machine.metrics(now_s))
+
+    def gauges(self) -> Mapping[str, float]:
+        """For a sampler."""
+        machine = self._machine
+        return {"limiter_waiting": machine.waiting, "limiter_refused_total": machine.refused}

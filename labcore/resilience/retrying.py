@@ -1,0 +1,191 @@
+"""Retry on its three faces: the pure rule of `retry.py`, and who waits how."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
+
+import anyio
+
+from labcore import reactive
+from labcore.reactive import RetrySignal
+from labcore.resilience.budget import RetryBudget
+from labcore.resilience.events import Listener, Listeners
+from labcore.resilience.retry import RetryCall, RetryConfig, RetryMetrics
+from labcore.resilience.stream import Operator, per_subscription
+from labcore.resilience.waiting import Blocking
+
+T = TypeVar("T")
+
+
+class Retry:
+    """Tries again what failed, as its configuration and its budget allow. Resilience4j: Retry.
+
+    Not `labcore.reactive.Retry`, which is Reactor's rule for `retry_when` and knows streams alone; this one
+    serves tasks, threads and streams, and counts. Thread-safe. Cancelled while it waits, it ends at once.
+    """
+
+    def __init__(
+        self,
+        config: RetryConfig | None = None,
+        *,
+        budget: RetryBudget | None = None,
+        name: str = "retry",
+    ) -> None:
+        self.config = config or RetryConfig()
+        self.budget = budget
+        self.name = name
+        self._backoff = self.config.backoff()
+        self._listeners = Listeners()
+        self._lock = threading.Lock()
+        self._counts: dict[str, int] = asdict(RetryMetrics())
+
+    def on_event(self, listener: Listener) -> Callable[[], None]:
+        """Tell that listener of every decision; what is returned ends it."""
+        return self._listeners.add(listener)
+
+    async def call_async(self, fn: Callable[[], Awaitable[T]]) -> T:
+        """Await `fn()`, and again as the rule says. Raises: what the last attempt raised."""
+        now_s = asyncio.get_running_loop().time
+        call = self._begin(now_s())
+        while True:
+            try:
+                value = await fn()
+            except Exception as exc:
+                wait_s = self._failed(call, exc, now_s())
+                if wait_s is None:
+                    raise
+            else:
+                wait_s = self._returned(call, value, now_s())
+                if wait_s is None:
+                    return value
+            await anyio.sleep(wait_s)
+
+    def call(self, fn: Callable[[], T], world: Blocking) -> T:
+        """Run `fn()`, and again as the rule says. Raises: what the last attempt raised."""
+        call = self._begin(world.now_s())
+        while True:
+            try:
+                value = fn()
+            except Exception as exc:
+                wait_s = self._failed(call, exc, world.now_s())
+                if wait_s is None:
+                    raise
+            else:
+                wait_s = self._returned(call, value, world.now_s())
+                if wait_s is None:
+                    return value
+            world.sleep(wait_s)
+
+    def operator(self) -> Operator:
+        """A function from stream to stream, which subscribes again as the rule says.
+
+        In a Flux each value is looked at, and one to retry begins the whole stream again.
+        """
+        return per_subscription(self._subscribed)
+
+    def metrics(self) -> RetryMetrics:
+        """How calls have ended."""
+        with self._lock:
+            return RetryMetrics(**self._counts)
+
+    def gauges(self) -> Mapping[str, float]:
+        """For a sampler."""
+        metrics = self.metrics()
+        return {
+            "retries_total": metrics.retries,
+            "retry_budget_refused_total": metrics.budget_refusals,
+        }
+
+    def _subscribed(self, source: Any) -> Any:
+        now_s = asyncio.get_running_loop().time
+        call = self._begin(now_s())
+        attempt = source
+        if self.config.retry_on_result is not None:
+
+            def look(value: object) -> None:
+                wait_s = self._judge(call, value, now_s())
+                if wait_s is not None:
+                    raise _AgainError(wait_s)
+
+            attempt = source.do_on_next(look)
+
+        def decide(error: Exception) -> float:
+            if isinstance(error, _AgainError):
+                return error.wait_s
+            wait_s = None if call.over else self._failed(call, error, now_s())
+            if wait_s is None:
+                raise error
+            return wait_s
+
+        rule = _Rule(self.config.max_attempts, decide=decide)
+        return attempt.retry_when(rule).do_on_complete(lambda: self._count(call, failed=False))
+
+    def _begin(self, now_s: float) -> RetryCall:
+        call = RetryCall(
+            self.config,
+            backoff=self._backoff,
+            budget=self.budget,
+            name=self.name,
+            tell=self._listeners.tell if self._listeners else None,
+        )
+        call.begin(now_s)
+        return call
+
+    def _returned(self, call: RetryCall, value: object, now_s: float) -> float | None:
+        wait_s = self._judge(call, value, now_s)
+        if wait_s is None:
+            self._count(call, failed=False)
+        return wait_s
+
+    def _judge(self, call: RetryCall, value: object, now_s: float) -> float | None:
+        try:
+            wait_s = call.after_result(value, now_s)
+        except Exception:
+            self._count(call, failed=True)
+            raise
+        if wait_s is not None:
+            self._add("retries")
+        return wait_s
+
+    def _failed(self, call: RetryCall, error: Exception, now_s: float) -> float | None:
+        wait_s = call.after_error(error, now_s)
+        if wait_s is None:
+            self._count(call, failed=True)
+        else:
+            self._add("retries")
+        return wait_s
+
+    def _count(self, call: RetryCall, *, failed: bool) -> None:
+        end = "failed" if failed else "successful"
+        self._add(f"{end}_{'with' if call.attempts > 1 else 'without'}_retry")
+        if call.budget_refused:
+            self._add("budget_refusals")
+
+    def _add(self, what: str) -> None:
+        with self._lock:
+            self._counts[what] += 1
+
+
+class _AgainError(Exception):
+    """A value that is one to retry, on its way to the rule."""
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__(wait_s)
+        self.wait_s = wait_s
+
+
+def _give_up(error: Exception) -> float:
+    raise error
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule(reactive.Retry):
+    """The rule of one subscription, in the shape `retry_when` asks."""
+
+    decide: Callable[[Exception], float] = _give_up
+
+    def delay_s(self, signal: RetrySignal) -> float:
+        """Seconds to wait. Raises: the failure, when there is no other attempt."""
+        return self.decide(signal.failure)
