@@ -62,9 +62,8 @@ SCENARIO = Scenario(
         Parameter("line_concurrency", 4, "", "lines of one order reserved at once", 1, 20),
         Parameter("workers", 40, "threads", "pool of the lane `threads`", 1, 2_000),
         Parameter("db_pool", 10, "connections", "database pool", 1, 200),
-        Parameter(
-            "in_flight_limit", 512, "orders", "orders admitted at once, then 503", 1, 100_000
-        ),
+        Parameter("max_in_flight", 512, "orders", "orders at work at once", 1, 100_000),
+        Parameter("max_queue", 0, "orders", "orders in line to begin; beyond it 503", 0, 100_000),
         Parameter(
             "body_timeout_ms", 5_000.0, "ms", "time for a body to arrive, then 408", 10, 60_000
         ),

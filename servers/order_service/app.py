@@ -18,6 +18,7 @@ from starlette.routing import Route
 from labcore.kernel import LabError
 from labcore.lanes import Service, ServiceSetting
 from servers.order_service import contract
+from servers.order_service.admission import Admission
 from servers.order_service.domain import NewOrder, Order
 from servers.order_service.wiring import OpenLane, open_lane, shop_of
 
@@ -25,14 +26,16 @@ _log = logging.getLogger(__name__)
 
 
 class OrderService:
-    """The routes' handlers and the count of admitted orders. Runs on one event loop."""
+    """The routes' handlers, behind the admission of orders. Runs on one event loop."""
 
     def __init__(self, setting: ServiceSetting) -> None:
         self._setting = setting
         self._shop = shop_of(setting)
-        self._limit = int(setting.parameters["in_flight_limit"])
+        self._admission = Admission(
+            max_in_flight=int(setting.parameters["max_in_flight"]),
+            max_queue=int(setting.parameters["max_queue"]),
+        )
         self._body_timeout_s = float(setting.parameters["body_timeout_ms"]) / 1e3
-        self._in_flight = 0
         self._opened: OpenLane | None = None
 
     @asynccontextmanager
@@ -49,9 +52,8 @@ class OrderService:
             new = contract.read_order(request.headers.get(contract.KEY_HEADER), body)
         except contract.ProblemError as exc:
             return _reply(exc.answer)
-        if self._in_flight >= self._limit:
+        if not await self._admission.enter():
             return _reply(contract.shed())
-        self._in_flight += 1
         try:
             return _reply(contract.placed(await self._placed(new), new))
         except (LabError, BaseExceptionGroup) as exc:
@@ -59,7 +61,7 @@ class OrderService:
                 raise
             return _unfinished(exc)
         finally:
-            self._in_flight -= 1
+            self._admission.leave()
 
     async def show(self, request: Request) -> Response:
         """`GET /orders/{id}`."""
@@ -80,9 +82,10 @@ class OrderService:
         return _reply(contract.Answer(200, {"status": "ok", "lane": self._setting.lane}))
 
     def gauges(self) -> Mapping[str, float]:
-        """Admitted orders, and what the lane tells about its pools."""
+        """Orders inside and in line, payment calls under way, and what the lane tells of its pools."""
         inner = {} if self._opened is None else self._opened.gauges()
-        return {"in_flight": self._in_flight, **inner}
+        downstream = {"downstream_in_flight": self._shop.downstream.under_way}
+        return {**self._admission.gauges(), **downstream, **inner}
 
     @property
     def _lane(self) -> OpenLane:

@@ -248,8 +248,8 @@ def keep_alive_replies_are_not_held_back(site: Site) -> None:
 
 
 def a_full_service_sheds_with_retry_after(site: Site) -> None:
-    """Orders beyond the bound in flight are refused at once with 503 and Retry-After, then all is well."""
-    limit, extra = int(site.parameters["in_flight_limit"]), 16
+    """Orders beyond those at work and in line are refused at once with 503 and Retry-After, then all is well."""
+    limit, extra = int(site.parameters["max_in_flight"]) + int(site.parameters["max_queue"]), 16
     latency_ms = float(site.parameters["payment_timeout_ms"]) / 2
     skus = [disc.sku for disc in catalogue()]
     with acquirer(site, latency_ms=latency_ms, sigma=0):

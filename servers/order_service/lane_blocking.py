@@ -108,9 +108,10 @@ def _attempt(world: World, shop: Shop, order_id: str, *, token: str, totals: Tot
     call = authorisation(shop, order_id, token=token, totals=totals)
     limit_s = shop.policy.payment_timeout_s
     try:
-        reply = world.http.post(
-            call.url, headers=call.headers, json=call.document, timeout_s=limit_s
-        )
+        with shop.downstream:
+            reply = world.http.post(
+                call.url, headers=call.headers, json=call.document, timeout_s=limit_s
+            )
     except (PeerError, RefusedError) as exc:
         raise TransientPaymentError(f"no answer from the payment adapter: {exc}") from exc
     return read_payment(reply.status, reply.body)
@@ -119,7 +120,10 @@ def _attempt(world: World, shop: Shop, order_id: str, *, token: str, totals: Tot
 def _void(world: World, shop: Shop, order_id: str) -> bool:
     """Whether the payment is now certainly void; if not, reconciliation goes on trying."""
     try:
-        reply = world.http.post(void_url(shop, order_id), timeout_s=shop.policy.payment_timeout_s)
+        with shop.downstream:
+            reply = world.http.post(
+                void_url(shop, order_id), timeout_s=shop.policy.payment_timeout_s
+            )
     except (PeerError, RefusedError):
         return False
     return reply.status == 200

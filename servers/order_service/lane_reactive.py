@@ -156,7 +156,8 @@ class ReactiveLane:
         document: Mapping[str, str | int] | None = None,
     ) -> Mono[httpx.Response]:
         async def exchange() -> httpx.Response:
-            return await self._http.post(url, headers=headers, json=document, timeout=None)
+            with self._shop.downstream:
+                return await self._http.post(url, headers=headers, json=document, timeout=None)
 
         asked: Mono[httpx.Response] = Mono.from_callable(exchange)
         return asked.timeout(self._shop.policy.payment_timeout_s)

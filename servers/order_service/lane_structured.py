@@ -116,14 +116,15 @@ class StructuredLane:
     async def _attempt(self, order_id: str, token: str, *, totals: Totals) -> Payment:
         call = authorisation(self.shop, order_id, token=token, totals=totals)
         try:
-            reply = await send(
-                self.http,
-                "POST",
-                call.url,
-                json=call.document,
-                headers=call.headers,
-                timeout_s=self.shop.policy.payment_timeout_s,
-            )
+            with self.shop.downstream:
+                reply = await send(
+                    self.http,
+                    "POST",
+                    call.url,
+                    json=call.document,
+                    headers=call.headers,
+                    timeout_s=self.shop.policy.payment_timeout_s,
+                )
         except (PeerError, RefusedError) as exc:
             raise TransientPaymentError(f"no answer from the payment adapter: {exc}") from exc
         return read_payment(reply.status, reply.body)
@@ -132,7 +133,8 @@ class StructuredLane:
         """Whether the payment is now certainly void; if not, reconciliation goes on trying."""
         url, limit_s = void_url(self.shop, order_id), self.shop.policy.payment_timeout_s
         try:
-            reply = await send(self.http, "POST", url, timeout_s=limit_s)
+            with self.shop.downstream:
+                reply = await send(self.http, "POST", url, timeout_s=limit_s)
         except (PeerError, RefusedError):
             return False
         return reply.status == 200

@@ -6,10 +6,11 @@ The payment's key is the order's id, which is unique everywhere, where a client'
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from labcore.kernel import PeerError, RefusedError, UsageError
 from servers.order_service.domain import Payment, Totals
+from servers.order_service.downstream import Downstream
 
 ADAPTER = "payment-adapter"
 TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -53,6 +54,7 @@ class Shop:
     policy: Policy
     payments_url: str
     instance: int
+    downstream: Downstream = field(default_factory=Downstream)
 
 
 @dataclass(frozen=True, slots=True)

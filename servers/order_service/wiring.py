@@ -111,8 +111,15 @@ class BlockingHandlers:
         return await self.executor.call(lane_blocking.find_product, self.world, sku)
 
     def gauges(self) -> Mapping[str, float]:
-        """The executor's and the world's."""
-        return {**self.executor.gauges(), **self.world.gauges()}
+        """The executor's and the world's; forks in line for a thread count as waiting for a connection.
+
+        Forks only ask the database and have as many threads as it has connections, so the line before
+        those threads is the line for a connection, which the pool itself never sees.
+        """
+        world = self.world.gauges()
+        forks_queued = self.world.forks.gauges().get("worker_pool_queued", 0)
+        waiting = world["db_pool_waiting"] + forks_queued
+        return {**self.executor.gauges(), **world, "db_pool_waiting": waiting}
 
 
 @asynccontextmanager

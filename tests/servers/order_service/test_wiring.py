@@ -1,7 +1,9 @@
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import anyio
 import pytest
 
 from labcore.kernel import UsageError
@@ -65,6 +67,19 @@ async def test_every_lane_tells_how_full_its_database_pool_is(lane: str, shop_ur
     async with open_lane(chosen, shop_of(chosen)) as opened:
         assert (await opened.handlers.place(UNKNOWN)).status is Status.REJECTED
         assert opened.gauges()["db_pool_size"] == 2
+
+
+async def test_forks_in_line_for_a_thread_count_as_waiting_for_a_connection(shop_url: str):
+    chosen = setting("threads", shop_url)
+    async with open_lane(chosen, shop_of(chosen)) as opened:
+        assert isinstance(opened.handlers, BlockingHandlers)
+        may_end = threading.Event()
+        forks = opened.handlers.world.forks
+        begun = [forks.submit(may_end.wait) for _ in range(5)]
+        while opened.gauges()["db_pool_waiting"] != 3:
+            await anyio.lowlevel.checkpoint()
+        may_end.set()
+        assert all(fork.result() for fork in begun)
 
 
 def test_every_announced_lane_can_be_opened():
