@@ -76,14 +76,12 @@ async def last_value(source: Source[T], *, default: Any = MISSING) -> Any:
                 end.cancel()
     if scope.crashed is not None:
         raise scope.crashed
-    if end.error is not None:
+    error, end.error = end.error, None  # its traceback may know `end`: a cycle, if `end` knew it
+    if error is not None:
         try:
-            raise end.error
+            raise error
         finally:
-            del (
-                end,
-                source,
-            )  # or the error, by its traceback and this frame, would hold on to itself
+            del error, source  # for the traceback knows this frame
     return default if end.value is MISSING else end.value
 
 

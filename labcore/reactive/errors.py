@@ -41,6 +41,28 @@ def blame(error: Exception, operator: str, function: Callable[..., Any]) -> Exce
     return error
 
 
+def fault_of(operator: str, function: Callable[..., object], *args: object) -> Exception | None:
+    """What the user's function raises, with its place noted; None when it returns.
+
+    A frame in an error's traceback must not hold the error, which would be a cycle: the caller's
+    frame is not in it, and this one lets go of arguments that may be raised again.
+    """
+    try:
+        function(*args)
+    except Exception as error:  # noqa: BLE001 - the caller signals or reports it
+        del args
+        return blame(error, operator, function)
+    return None
+
+
+def beyond(error: Exception, frames: int) -> Exception:
+    """The error without so many of the outermost frames of its traceback."""
+    trace = error.__traceback__
+    for _ in range(frames):
+        trace = trace and trace.tb_next
+    return error.with_traceback(trace)
+
+
 def check_positive(name: str, value: float) -> None:
     """Raise UsageError unless the value is above zero."""
     if not value > 0:

@@ -107,6 +107,7 @@ class Scope:
                 raise group.exceptions[0] from None
             raise
         finally:
+            del error, trace  # an error that goes on knows this frame by its traceback
             self._closed = True
         if self._crash is not None:
             raise self._crash

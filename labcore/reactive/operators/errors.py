@@ -8,8 +8,8 @@ from labcore.kernel import UsageError
 from labcore.reactive import (
     publishers as lib,
 )  # a cycle on purpose: operators make what they extend
-from labcore.reactive.core import IDLE, Down, Feed, Source
-from labcore.reactive.errors import blame, check_not_negative
+from labcore.reactive.core import IDLE, Down, Feed, Source, Step
+from labcore.reactive.errors import beyond, blame, check_not_negative
 from labcore.reactive.operators.companions import (
     RepeatCompanion,
     RepeatingWith,
@@ -21,7 +21,7 @@ from labcore.reactive.operators.create import as_source
 from labcore.reactive.operators.relay import Relay
 from labcore.reactive.retry import Retry, RetrySignal
 from labcore.reactive.scope import Timer
-from labcore.reactive.spec import Publisher
+from labcore.reactive.spec import Publisher, Subscription
 
 if TYPE_CHECKING:
     from labcore.reactive.publishers import Flux
@@ -55,6 +55,40 @@ class Resuming(Relay):
             super().fail(blame(fault, "on_error_resume", self.fallback))
             return
         self.switch(other)
+
+
+class Translating(Step[Any]):
+    """Another error in place of a failure."""
+
+    __slots__ = ("only", "translate")
+
+    def __init__(
+        self, down: Down[Any], translate: Callable[[Exception], Exception], only: Matching
+    ) -> None:
+        super().__init__(down)
+        self.translate = translate
+        self.only = only
+        self.offer = down.offer
+
+    def start(self, subscription: Subscription) -> None:
+        """Nothing is kept: this is no part of what goes up."""
+        self.down.start(subscription)
+
+    def fail(self, error: Exception) -> None:
+        """The other error, the first as its cause."""
+        translated = self.translated(error) if isinstance(error, self.only) else error
+        if translated is not error and translated.__cause__ is None:
+            translated.__cause__ = error
+        self.down.fail(translated)
+
+    def translated(self, error: Exception) -> Exception:
+        """The other error, or the one that the function raises."""
+        try:
+            return self.translate(error)
+        except Exception as fault:  # noqa: BLE001 - the function's error is the signal
+            if fault is error:
+                del error  # or this frame would hold what holds it
+            return blame(fault, "on_error_map", self.translate)
 
 
 def resuming(
@@ -123,7 +157,8 @@ class Retrying(Again):
         try:
             wait_s = self.rule.delay_s(RetrySignal(self.total, self.in_row, error))
         except Exception as final:  # noqa: BLE001 - the rule raises what the stream ends with
-            super().fail(final)
+            # Without the frames of this call and the rule's: they hold the error, which holds them.
+            super().fail(beyond(final, 2))
             return
         self.total += 1
         self.in_row += 1
@@ -220,19 +255,7 @@ class SharedErrors(Source[T]):
         """
 
         def feed(down: Down[Any]) -> None:
-            def fail(error: Exception) -> None:
-                if not isinstance(error, only):
-                    down.fail(error)
-                    return
-                try:
-                    translated = translate(error)
-                except Exception as fault:  # noqa: BLE001 - the function's error is the signal
-                    translated = blame(fault, "on_error_map", translate)
-                if translated is not error and translated.__cause__ is None:
-                    translated.__cause__ = error
-                down.fail(translated)
-
-            self.feed(down.above(fail=fail))
+            self.feed(Translating(down, translate, only))
 
         return self.like(feed)
 

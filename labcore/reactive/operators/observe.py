@@ -1,15 +1,15 @@
 """Operators that look on: side effects at every signal, the context, resources, recordings."""
-# ruff: noqa: C901, PLR0915 - an operator is closures over its state: ruff adds the nested ones up
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from labcore.reactive import (
     publishers as lib,
 )  # a cycle on purpose: operators make what they extend
 from labcore.reactive.context import Context
-from labcore.reactive.core import Down, Feed, Link, Source, reject
-from labcore.reactive.errors import blame
+from labcore.reactive.core import IDLE, Down, Feed, Source, Step, reject
+from labcore.reactive.errors import blame, fault_of
 from labcore.reactive.operators.create import as_source, deferred
 from labcore.reactive.operators.elements import fused, mapping
 from labcore.reactive.record import Recording, recorded
@@ -26,99 +26,115 @@ U = TypeVar("U")
 Quiet = Callable[[], object]
 
 
-def watching(
-    source: Source[Any],
-    *,
-    subscribe: Quiet | None = None,
-    request: Callable[[int], object] | None = None,
-    cancel: Quiet | None = None,
-    error: Callable[[Exception], object] | None = None,
-    complete: Quiet | None = None,
-    lastly: Callable[[SignalType], object] | None = None,
-) -> Feed:
-    """Calls at signals other than values."""
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """What is called at signals other than values."""
+
+    subscribe: Quiet | None = None
+    request: Callable[[int], object] | None = None
+    cancel: Quiet | None = None
+    error: Callable[[Exception], object] | None = None
+    complete: Quiet | None = None
+    lastly: Callable[[SignalType], object] | None = None
+
+
+class Watching(Step[Any]):
+    """Passes everything on, and calls at the signals."""
+
+    __slots__ = ("calls", "over")
+
+    def __init__(self, down: Down[Any], calls: Calls) -> None:
+        super().__init__(down)
+        self.calls = calls
+        self.over = False
+        self.offer = down.offer
+
+    @property
+    def live(self) -> bool:
+        """Whether it has neither ended nor been cancelled."""
+        return not self.over
+
+    def end(self, kind: SignalType) -> None:
+        """Over, by whichever end was first."""
+        if self.over:
+            return
+        self.over = True
+        if self.calls.lastly is not None:
+            fault = fault_of("do_finally", self.calls.lastly, kind)
+            if fault is not None:  # the stream is over: nobody else can be told
+                self.scope.drop_error(fault)
+
+    def start(self, subscription: Subscription) -> None:
+        """The source has accepted; a fault of the callback is the signal."""
+        if self.calls.subscribe is not None:
+            fault = fault_of("do_on_subscribe", self.calls.subscribe)
+            if fault is not None:
+                subscription.cancel()
+                reject(self.down, fault)
+                return
+        self.up = subscription
+        self.down.start(self)
+
+    def request(self, n: int) -> None:
+        """Demand from below."""
+        if self.calls.request is not None and not self.over:
+            fault = fault_of("do_on_request", self.calls.request, n)
+            if fault is not None:
+                self.stop()
+                self.fail(fault)
+                return
+        self.up.request(n)
+
+    def cancel(self) -> None:
+        """The subscriber has gone."""
+        if self.calls.cancel is not None and not self.over:
+            fault = fault_of("do_on_cancel", self.calls.cancel)
+            if fault is not None:  # a cancelled stream tells nobody else
+                self.scope.drop_error(fault)
+        self.stop()
+        self.end(SignalType.CANCEL)
+
+    def stop(self) -> None:
+        """Stop the source."""
+        up, self.up = self.up, IDLE
+        up.cancel()
+
+    def fail(self, error: Exception) -> None:
+        """A failure, or what the callback made of it."""
+        self.up = IDLE
+        self.down.fail(self.seen(error))
+        self.end(SignalType.ON_ERROR)
+
+    def seen(self, error: Exception) -> Exception:
+        """The failure, or the fault of the callback in its place, which names it."""
+        if self.calls.error is None:
+            return error
+        fault = fault_of("do_on_error", self.calls.error, error)
+        if fault is None:
+            return error
+        if fault is not error:
+            fault.__context__ = error
+        return fault
+
+    def complete(self) -> None:
+        """The end; a fault of the callback is a failure."""
+        if self.calls.complete is not None:
+            fault = fault_of("do_on_complete", self.calls.complete)
+            if fault is not None:
+                self.fail(fault)
+                return
+        self.up = IDLE
+        self.down.complete()
+        self.end(SignalType.ON_COMPLETE)
+
+
+def watching(source: Source[Any], calls: Calls) -> Feed:
+    """The feed of the operators that look on at signals other than values."""
 
     def feed(down: Down[Any]) -> None:
-        up: Subscription | None = None
-        over = False
-
-        def end(kind: SignalType) -> None:
-            nonlocal over
-            if over:
-                return
-            over = True
-            if lastly is not None:
-                try:
-                    lastly(kind)
-                except Exception as fault:  # noqa: BLE001 - the stream is over: nobody else can be told
-                    down.scope.drop_error(blame(fault, "do_finally", lastly))
-
-        def start(subscription: Subscription) -> None:
-            nonlocal up
-            up = subscription
-            if subscribe is not None:
-                try:
-                    subscribe()
-                except Exception as fault:  # noqa: BLE001 - the callback's error is the signal
-                    subscription.cancel()
-                    down.start(Link(_ignore, _nothing))
-                    down.fail(blame(fault, "do_on_subscribe", subscribe))
-                    return
-            down.start(Link(ask, stop))
-
-        def ask(n: int) -> None:
-            if request is not None and not over:
-                try:
-                    request(n)
-                except Exception as fault:  # noqa: BLE001 - the callback's error is the signal
-                    if up is not None:
-                        up.cancel()
-                    fail(blame(fault, "do_on_request", request))
-                    return
-            if up is not None:
-                up.request(n)
-
-        def stop() -> None:
-            if cancel is not None and not over:
-                try:
-                    cancel()
-                except Exception as fault:  # noqa: BLE001 - a cancelled stream tells nobody else
-                    down.scope.drop_error(blame(fault, "do_on_cancel", cancel))
-            if up is not None:
-                up.cancel()
-            end(SignalType.CANCEL)
-
-        def fail(failure: Exception) -> None:
-            if error is not None:
-                try:
-                    error(failure)
-                except Exception as fault:  # noqa: BLE001 - it replaces the failure, which it names
-                    fault.__context__ = failure
-                    failure = blame(fault, "do_on_error", error)
-            down.fail(failure)
-            end(SignalType.ON_ERROR)
-
-        def finish() -> None:
-            if complete is not None:
-                try:
-                    complete()
-                except Exception as fault:  # noqa: BLE001 - the callback's error is the signal
-                    fail(blame(fault, "do_on_complete", complete))
-                    return
-            down.complete()
-            end(SignalType.ON_COMPLETE)
-
-        source.feed(down.above(start=start, fail=fail, complete=finish))
+        source.feed(Watching(down, calls))
 
     return feed
-
-
-def _ignore(_: int) -> None:
-    """Nothing is left to ask for."""
-
-
-def _nothing() -> None:
-    """Nothing is left to stop."""
 
 
 def tapping(source: Source[Any], action: Callable[[Any], object]) -> Feed:
@@ -161,56 +177,81 @@ def resourceful(
         except Exception as error:  # noqa: BLE001 - without a resource the stream is the failure
             reject(down, blame(error, "using", acquire))
             return
-        held = True
-
-        def give_back() -> None:
-            nonlocal held
-            if held:
-                held = False
-                release(resource)
-
-        def late() -> None:
-            try:
-                give_back()
-            except Exception as fault:  # noqa: BLE001 - the stream is over: nobody else can be told
-                down.scope.drop_error(blame(fault, "using", release))
-
-        def complete() -> None:
-            if eager:
-                try:
-                    give_back()
-                except Exception as fault:  # noqa: BLE001 - it replaces the completion
-                    down.fail(blame(fault, "using", release))
-                    return
-            down.complete()
-            late()
-
-        def fail(error: Exception) -> None:
-            if eager:
-                try:
-                    give_back()
-                except Exception as fault:  # noqa: BLE001 - it replaces the failure, which it names
-                    fault.__context__ = error
-                    error = blame(fault, "using", release)
-            down.fail(error)
-            late()
-
-        def start(subscription: Subscription) -> None:
-            def cancel() -> None:
-                subscription.cancel()
-                late()
-
-            down.start(Link(subscription.request, cancel))
-
+        holding = Holding(down, resource, release, eager=eager)
         try:
             source = as_source(use(resource))
         except Exception as error:  # noqa: BLE001 - the factory's error is the signal
-            down.start(Link(_ignore, _nothing))
-            fail(error)
+            down.start(IDLE)
+            holding.fail(error)
             return
-        source.feed(down.above(start=start, fail=fail, complete=complete))
+        source.feed(holding)
 
     return feed
+
+
+class Holding(Step[Any]):
+    """Holds a resource until the end, or until it is cancelled."""
+
+    __slots__ = ("eager", "release", "resource")
+
+    def __init__(
+        self, down: Down[Any], resource: Any, release: Callable[[Any], object], *, eager: bool
+    ) -> None:
+        super().__init__(down)
+        self.resource = resource
+        self.release: Callable[[Any], object] | None = release
+        self.eager = eager
+        self.offer = down.offer
+
+    @property
+    def live(self) -> bool:
+        """Whether the resource is still held."""
+        return self.release is not None
+
+    def give_back(self) -> Exception | None:
+        """Release it, once; what goes wrong with that."""
+        release, self.release = self.release, None
+        return None if release is None else fault_of("using", release, self.resource)
+
+    def late(self) -> None:
+        """Release it when the stream is over and nobody else can be told of a fault."""
+        fault = self.give_back()
+        if fault is not None:
+            self.scope.drop_error(fault)
+
+    def start(self, subscription: Subscription) -> None:
+        """Stands between, so that a cancel is known here."""
+        self.up = subscription
+        self.down.start(self)
+
+    def request(self, n: int) -> None:
+        """Demand from below."""
+        self.up.request(n)
+
+    def cancel(self) -> None:
+        """Stop the source, then release."""
+        up, self.up = self.up, IDLE
+        up.cancel()
+        self.late()
+
+    def fail(self, error: Exception) -> None:
+        """A failure; a fault of the release replaces it and names it."""
+        self.up = IDLE
+        fault = self.give_back() if self.eager else None
+        if fault is not None:
+            fault.__context__ = error
+        self.down.fail(error if fault is None else fault)
+        self.late()
+
+    def complete(self) -> None:
+        """The end; a fault of the release replaces it."""
+        self.up = IDLE
+        fault = self.give_back() if self.eager else None
+        if fault is not None:
+            self.down.fail(fault)
+            return
+        self.down.complete()
+        self.late()
 
 
 class SharedObserve(Source[T]):
@@ -263,7 +304,7 @@ class SharedObserve(Source[T]):
 
         Reactor: Flux.doOnError, Mono.doOnError
         """
-        return self.like(watching(self, error=action))
+        return self.like(watching(self, Calls(error=action)))
 
     def do_on_complete(self, action: Quiet) -> Self:
         """`action()` before the completion is passed on.
@@ -278,7 +319,7 @@ class SharedObserve(Source[T]):
 
         Reactor: Flux.doOnComplete; on Mono doOnSuccess comes nearest
         """
-        return self.like(watching(self, complete=action))
+        return self.like(watching(self, Calls(complete=action)))
 
     def do_on_terminate(self, action: Quiet) -> Self:
         """`action()` before either end is passed on.
@@ -293,7 +334,7 @@ class SharedObserve(Source[T]):
 
         Reactor: Flux.doOnTerminate, Mono.doOnTerminate
         """
-        return self.like(watching(self, complete=action, error=lambda _: action()))
+        return self.like(watching(self, Calls(complete=action, error=lambda _: action())))
 
     def do_on_subscribe(self, action: Quiet) -> Self:
         """`action()` when the source has accepted the subscription.
@@ -308,7 +349,7 @@ class SharedObserve(Source[T]):
 
         Reactor: Flux.doOnSubscribe, Mono.doOnSubscribe
         """
-        return self.like(watching(self, subscribe=action))
+        return self.like(watching(self, Calls(subscribe=action)))
 
     def do_on_request(self, action: Callable[[int], object]) -> Self:
         """`action(n)` at each request, before it goes up.
@@ -323,7 +364,7 @@ class SharedObserve(Source[T]):
 
         Reactor: Flux.doOnRequest, Mono.doOnRequest
         """
-        return self.like(watching(self, request=action))
+        return self.like(watching(self, Calls(request=action)))
 
     def do_on_cancel(self, action: Quiet) -> Self:
         """`action()` when the subscriber cancels, before the source is.
@@ -338,7 +379,7 @@ class SharedObserve(Source[T]):
 
         Reactor: Flux.doOnCancel, Mono.doOnCancel
         """
-        return self.like(watching(self, cancel=action))
+        return self.like(watching(self, Calls(cancel=action)))
 
     def do_finally(self, action: Callable[[SignalType], object]) -> Self:
         """`action(signal_type)` once, after the end was passed on or the stream cancelled.
@@ -353,7 +394,7 @@ class SharedObserve(Source[T]):
 
         Reactor: Flux.doFinally, Mono.doFinally
         """
-        return self.like(watching(self, lastly=action))
+        return self.like(watching(self, Calls(lastly=action)))
 
     def context_write(self, entries: Mapping[Any, Any] | Callable[[Context], Context]) -> Self:
         """Entries that everything above this point can read with defer_contextual.
