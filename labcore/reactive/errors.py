@@ -41,18 +41,23 @@ def blame(error: Exception, operator: str, function: Callable[..., Any]) -> Exce
     return error
 
 
-def fault_of(operator: str, function: Callable[..., object], *args: object) -> Exception | None:
-    """What the user's function raises, with its place noted; None when it returns.
+def attempt(
+    operator: str,
+    function: Callable[..., object],
+    *args: object,
+    failed: Callable[[Exception], object],
+) -> bool:
+    """Whether the user's function returned; what it raised, with its place noted, goes to `failed`.
 
-    A frame in an error's traceback must not hold the error, which would be a cycle: the caller's
-    frame is not in it, and this one lets go of arguments that may be raised again.
+    An error knows by its traceback the frames it came through and those that called them. None of
+    them may hold it, which would be a cycle: so it is handed on here and never returned.
     """
     try:
         function(*args)
-    except Exception as error:  # noqa: BLE001 - the caller signals or reports it
-        del args
-        return blame(error, operator, function)
-    return None
+    except Exception as error:  # noqa: BLE001 - whoever is told signals or reports it
+        failed(blame(error, operator, function))
+        return False
+    return True
 
 
 def beyond(error: Exception, frames: int) -> Exception:

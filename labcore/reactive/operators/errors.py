@@ -10,6 +10,7 @@ from labcore.reactive import (
 )  # a cycle on purpose: operators make what they extend
 from labcore.reactive.core import IDLE, Down, Feed, Source, Step
 from labcore.reactive.errors import beyond, blame, check_not_negative
+from labcore.reactive.hop import placed
 from labcore.reactive.operators.companions import (
     RepeatCompanion,
     RepeatingWith,
@@ -39,7 +40,7 @@ class Resuming(Relay):
         self, down: Down[Any], fallback: Callable[[Exception], Publisher[Any]], only: Matching
     ) -> None:
         super().__init__(down)
-        self.fallback = fallback
+        self.fallback = placed(fallback, down)
         self.only = only
         self.resumed = False
 
@@ -66,7 +67,7 @@ class Translating(Step[Any]):
         self, down: Down[Any], translate: Callable[[Exception], Exception], only: Matching
     ) -> None:
         super().__init__(down)
-        self.translate = translate
+        self.translate = placed(translate, down)
         self.only = only
         self.offer = down.offer
 
@@ -76,19 +77,21 @@ class Translating(Step[Any]):
 
     def fail(self, error: Exception) -> None:
         """The other error, the first as its cause."""
-        translated = self.translated(error) if isinstance(error, self.only) else error
+        if not isinstance(error, self.only):
+            self.down.fail(error)
+            return
+        try:
+            translated = self.translate(error)
+        except Exception as fault:  # noqa: BLE001 - the function's error is the signal
+            self.replace(error, blame(fault, "on_error_map", self.translate))
+        else:
+            self.replace(error, translated)
+
+    def replace(self, error: Exception, translated: Exception) -> None:
+        """The other error goes down."""
         if translated is not error and translated.__cause__ is None:
             translated.__cause__ = error
         self.down.fail(translated)
-
-    def translated(self, error: Exception) -> Exception:
-        """The other error, or the one that the function raises."""
-        try:
-            return self.translate(error)
-        except Exception as fault:  # noqa: BLE001 - the function's error is the signal
-            if fault is error:
-                del error  # or this frame would hold what holds it
-            return blame(fault, "on_error_map", self.translate)
 
 
 def resuming(

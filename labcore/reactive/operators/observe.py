@@ -1,7 +1,8 @@
 """Operators that look on: side effects at every signal, the context, resources, recordings."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from labcore.reactive import (
@@ -9,7 +10,8 @@ from labcore.reactive import (
 )  # a cycle on purpose: operators make what they extend
 from labcore.reactive.context import Context
 from labcore.reactive.core import IDLE, Down, Feed, Source, Step, reject
-from labcore.reactive.errors import blame, fault_of
+from labcore.reactive.errors import attempt, blame
+from labcore.reactive.hop import place_of, placed
 from labcore.reactive.operators.create import as_source, deferred
 from labcore.reactive.operators.elements import fused, mapping
 from labcore.reactive.record import Recording, recorded
@@ -37,6 +39,12 @@ class Calls:
     complete: Quiet | None = None
     lastly: Callable[[SignalType], object] | None = None
 
+    def placed(self, down: Down[Any]) -> "Calls":
+        """The same, called where the hop says."""
+        names = [field.name for field in fields(self)]
+        calls = {name: getattr(self, name) for name in names}
+        return Calls(**{name: call and placed(call, down) for name, call in calls.items()})
+
 
 class Watching(Step[Any]):
     """Passes everything on, and calls at the signals."""
@@ -45,7 +53,7 @@ class Watching(Step[Any]):
 
     def __init__(self, down: Down[Any], calls: Calls) -> None:
         super().__init__(down)
-        self.calls = calls
+        self.calls = calls if place_of(down) is None else calls.placed(down)
         self.over = False
         self.offer = down.offer
 
@@ -59,38 +67,36 @@ class Watching(Step[Any]):
         if self.over:
             return
         self.over = True
-        if self.calls.lastly is not None:
-            fault = fault_of("do_finally", self.calls.lastly, kind)
-            if fault is not None:  # the stream is over: nobody else can be told
-                self.scope.drop_error(fault)
+        if self.calls.lastly is not None:  # the stream is over: nobody else can be told of a fault
+            attempt("do_finally", self.calls.lastly, kind, failed=self.scope.drop_error)
 
     def start(self, subscription: Subscription) -> None:
         """The source has accepted; a fault of the callback is the signal."""
-        if self.calls.subscribe is not None:
-            fault = fault_of("do_on_subscribe", self.calls.subscribe)
-            if fault is not None:
-                subscription.cancel()
-                reject(self.down, fault)
-                return
         self.up = subscription
-        self.down.start(self)
+        call = self.calls.subscribe
+        if call is None or attempt("do_on_subscribe", call, failed=self.refuse):
+            self.down.start(self)
+
+    def refuse(self, fault: Exception) -> None:
+        """The callback failed before anybody had a subscription."""
+        self.stop()
+        reject(self.down, fault)
 
     def request(self, n: int) -> None:
         """Demand from below."""
-        if self.calls.request is not None and not self.over:
-            fault = fault_of("do_on_request", self.calls.request, n)
-            if fault is not None:
-                self.stop()
-                self.fail(fault)
-                return
-        self.up.request(n)
+        call = self.calls.request
+        if call is None or self.over or attempt("do_on_request", call, n, failed=self.give_up):
+            self.up.request(n)
+
+    def give_up(self, fault: Exception) -> None:
+        """The callback failed while the source is running."""
+        self.stop()
+        self.fail(fault)
 
     def cancel(self) -> None:
         """The subscriber has gone."""
-        if self.calls.cancel is not None and not self.over:
-            fault = fault_of("do_on_cancel", self.calls.cancel)
-            if fault is not None:  # a cancelled stream tells nobody else
-                self.scope.drop_error(fault)
+        if self.calls.cancel is not None and not self.over:  # nobody else can be told of a fault
+            attempt("do_on_cancel", self.calls.cancel, failed=self.scope.drop_error)
         self.stop()
         self.end(SignalType.CANCEL)
 
@@ -102,30 +108,24 @@ class Watching(Step[Any]):
     def fail(self, error: Exception) -> None:
         """A failure, or what the callback made of it."""
         self.up = IDLE
-        self.down.fail(self.seen(error))
+        call = self.calls.error
+        if call is None or attempt("do_on_error", call, error, failed=partial(self.replace, error)):
+            self.down.fail(error)
         self.end(SignalType.ON_ERROR)
 
-    def seen(self, error: Exception) -> Exception:
-        """The failure, or the fault of the callback in its place, which names it."""
-        if self.calls.error is None:
-            return error
-        fault = fault_of("do_on_error", self.calls.error, error)
-        if fault is None:
-            return error
+    def replace(self, error: Exception, fault: Exception) -> None:
+        """The callback's fault goes down in place of the failure, which it names."""
         if fault is not error:
             fault.__context__ = error
-        return fault
+        self.down.fail(fault)
 
     def complete(self) -> None:
         """The end; a fault of the callback is a failure."""
-        if self.calls.complete is not None:
-            fault = fault_of("do_on_complete", self.calls.complete)
-            if fault is not None:
-                self.fail(fault)
-                return
-        self.up = IDLE
-        self.down.complete()
-        self.end(SignalType.ON_COMPLETE)
+        call = self.calls.complete
+        if call is None or attempt("do_on_complete", call, failed=self.fail):
+            self.up = IDLE
+            self.down.complete()
+            self.end(SignalType.ON_COMPLETE)
 
 
 def watching(source: Source[Any], calls: Calls) -> Feed:
@@ -173,13 +173,13 @@ def resourceful(
 
     def feed(down: Down[Any]) -> None:
         try:
-            resource = acquire()
+            resource = placed(acquire, down)()
         except Exception as error:  # noqa: BLE001 - without a resource the stream is the failure
             reject(down, blame(error, "using", acquire))
             return
         holding = Holding(down, resource, release, eager=eager)
         try:
-            source = as_source(use(resource))
+            source = as_source(placed(use, down)(resource))
         except Exception as error:  # noqa: BLE001 - the factory's error is the signal
             down.start(IDLE)
             holding.fail(error)
@@ -199,7 +199,7 @@ class Holding(Step[Any]):
     ) -> None:
         super().__init__(down)
         self.resource = resource
-        self.release: Callable[[Any], object] | None = release
+        self.release: Callable[[Any], object] | None = placed(release, down)
         self.eager = eager
         self.offer = down.offer
 
@@ -208,16 +208,14 @@ class Holding(Step[Any]):
         """Whether the resource is still held."""
         return self.release is not None
 
-    def give_back(self) -> Exception | None:
-        """Release it, once; what goes wrong with that."""
+    def give_back(self, failed: Callable[[Exception], object]) -> bool:
+        """Release it, once; False when that went wrong."""
         release, self.release = self.release, None
-        return None if release is None else fault_of("using", release, self.resource)
+        return release is None or attempt("using", release, self.resource, failed=failed)
 
     def late(self) -> None:
         """Release it when the stream is over and nobody else can be told of a fault."""
-        fault = self.give_back()
-        if fault is not None:
-            self.scope.drop_error(fault)
+        self.give_back(self.scope.drop_error)
 
     def start(self, subscription: Subscription) -> None:
         """Stands between, so that a cancel is known here."""
@@ -237,21 +235,21 @@ class Holding(Step[Any]):
     def fail(self, error: Exception) -> None:
         """A failure; a fault of the release replaces it and names it."""
         self.up = IDLE
-        fault = self.give_back() if self.eager else None
-        if fault is not None:
-            fault.__context__ = error
-        self.down.fail(error if fault is None else fault)
-        self.late()
+        if not self.eager or self.give_back(partial(self.replace, error)):
+            self.down.fail(error)
+            self.late()
+
+    def replace(self, error: Exception, fault: Exception) -> None:
+        """The fault of the release goes down in place of the failure, which it names."""
+        fault.__context__ = error
+        self.down.fail(fault)
 
     def complete(self) -> None:
         """The end; a fault of the release replaces it."""
         self.up = IDLE
-        fault = self.give_back() if self.eager else None
-        if fault is not None:
-            self.down.fail(fault)
-            return
-        self.down.complete()
-        self.late()
+        if not self.eager or self.give_back(self.down.fail):
+            self.down.complete()
+            self.late()
 
 
 class SharedObserve(Source[T]):
