@@ -9,7 +9,6 @@ from labcore.resilience.breaker import (
     State,
     Trigger,
 )
-from labcore.resilience.budget import RetryBudget
 from labcore.resilience.bulkhead import BulkheadConfig, BulkheadMetrics
 from labcore.resilience.errors import (
     BulkheadFullError,
@@ -24,7 +23,7 @@ from labcore.resilience.gates import Bulkhead, CircuitBreaker, RateLimiter
 from labcore.resilience.limiter import RateLimiterConfig, RateLimiterMetrics
 from labcore.resilience.policies import Policies, Policy
 from labcore.resilience.retry import RetryConfig, RetryMetrics
-from labcore.resilience.retrying import Retry
+from labcore.resilience.retrying import Retry, RetryBudget
 from labcore.resilience.stream import Operator
 from labcore.resilience.time_limiter import TimeLimiter, TimeLimiterConfig, TimeLimiterMetrics
 from labcore.resilience.waiting import Blocking

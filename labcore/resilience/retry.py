@@ -9,10 +9,10 @@ Source: Resilience4j, RetryImpl and RetryConfig.
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from labcore.kernel import UsageError
 from labcore.resilience.backoff import Backoff, Jitter, retry_after_of
-from labcore.resilience.budget import RetryBudget
 from labcore.resilience.errors import CallNotPermittedError, MaxRetriesExceededError
 from labcore.resilience.events import Event, EventKind
 from labcore.resilience.passage import check_not_negative
@@ -85,6 +85,18 @@ class RetryMetrics:
     budget_refusals: int = 0
 
 
+class Budget(Protocol):
+    """What may say no to a retry."""
+
+    def deposit(self, now_s: float) -> None:
+        """A call begins."""
+        ...
+
+    def withdraw(self, now_s: float) -> bool:
+        """Whether one more retry may be."""
+        ...
+
+
 class RetryCall:
     """One call: asked after each attempt. Belongs to one caller, so it needs no lock.
 
@@ -102,7 +114,7 @@ class RetryCall:
         config: RetryConfig,
         *,
         backoff: Backoff,
-        budget: RetryBudget | None,
+        budget: Budget | None,
         name: str,
         tell: Callable[[Event], None] | None = None,
     ) -> None:
