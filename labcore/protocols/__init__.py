@@ -5,5 +5,6 @@ A protocol here decides and encodes; sockets appear only in the thin doors that 
 """
 
 from labcore.protocols import sse, webhook
+from labcore.protocols.fanout import Backlog, Frame, Hub, Slow, Subscription
 
-__all__ = ["sse", "webhook"]
+__all__ = ["Backlog", "Frame", "Hub", "Slow", "Subscription", "sse", "webhook"]

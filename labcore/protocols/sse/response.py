@@ -3,7 +3,8 @@
 Source: WHATWG HTML, section 9.2.7 "Authoring notes" (comments against idle proxies); ASGI, "HTTP".
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final, Protocol
 
 import anyio
@@ -29,6 +30,14 @@ class Frames(Protocol):
         """All that is queued, joined; waits while nothing is; empty at the end.
 
         Cancelling it must lose nothing: it is cancelled for every heartbeat.
+        """
+        ...
+
+    def attach(self, outlet: Callable[[bytes], bool]) -> None:
+        """From now on `outlet(frame)` may write past `take`, while nothing is queued.
+
+        It says False, and has written nothing, when the client does not keep up. A queue that
+        has no use for it does nothing here.
         """
         ...
 
@@ -87,6 +96,7 @@ class EventStream(Response):
 
     async def _pour(self, send: Send) -> None:
         take = self._frames.take
+        self._frames.attach(partial(_write_now, send))
         while True:
             frame = _HEARTBEAT
             with anyio.move_on_after(self._heartbeat_s):
@@ -94,6 +104,22 @@ class EventStream(Response):
             if not frame:
                 return
             await send({"type": "http.response.body", "body": frame, "more_body": True})
+
+
+def _write_now(send: Send, frame: bytes) -> bool:
+    """Send without waiting, or not at all.
+
+    uvicorn's `send` waits for room *before* it writes, and only when there is none: run by hand, it
+    has either written when it returns, or, at its first wait, not yet. Middleware that queues what
+    is sent breaks this promise; a stream belongs directly below the server.
+    """
+    sending = send({"type": "http.response.body", "body": frame, "more_body": True}).__await__()
+    try:
+        next(sending)
+    except StopIteration:
+        return True
+    sending.close()
+    return False
 
 
 async def _until_gone(receive: Receive, scope: anyio.CancelScope) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import httpx
@@ -47,6 +47,9 @@ class Queue:
         joined = b"".join(self.frames)
         self.frames.clear()
         return joined
+
+    def attach(self, outlet: Callable[[bytes], bool]) -> None:
+        """Everything goes through `take` here."""
 
     def close(self) -> None:
         """Noted."""
