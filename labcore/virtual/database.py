@@ -22,6 +22,8 @@ CONNECTION_SETTINGS: Mapping[str, Any] = {
     "autocommit": True,  # each statement its own transaction, unless one is opened
     "prepare_threshold": 2,  # a lane's few statements are all prepared after their first two uses
 }
+CURSOR = "stream"  # a connection serves one at a time, so one name does
+BATCH_ROWS = 100  # rows a cursor fetches at a time, unless told otherwise
 POOL_TIMEOUT_S = 10.0  # longest wait for a free connection, and for all of them at the opening
 
 
@@ -50,6 +52,20 @@ class Database(Statements, Protocol):
 
     def transaction(self) -> AbstractContextManager[Statements]:
         """One connection for the block: committed at its end, rolled back on an exception."""
+        ...
+
+    def stream(
+        self,
+        sql: LiteralString,
+        parameters: Parameters = None,
+        *,
+        batch_rows: int = BATCH_ROWS,
+    ) -> AbstractContextManager[Iterator[list[Row]]]:
+        """A result of any size, batch by batch, each fetched when it is asked for.
+
+        A cursor on the server and one connection of the pool are held until the end of the block, and
+        with them the snapshot that the rows come from.
+        """
         ...
 
     def gauges(self) -> Mapping[str, float]:
@@ -104,6 +120,28 @@ class AsyncDatabase:
             async with self._pool.connection() as connection, connection.transaction():
                 yield AsyncTransaction(connection)
 
+    @asynccontextmanager
+    async def stream(
+        self,
+        sql: LiteralString,
+        parameters: Parameters = None,
+        *,
+        batch_rows: int = BATCH_ROWS,
+    ) -> AsyncIterator[AsyncIterator[list[Row]]]:
+        """A result of any size, batch by batch, each fetched when it is asked for.
+
+        A cursor on the server and one connection of the pool are held until the end of the block, and
+        with them the snapshot that the rows come from.
+        """
+        size = _checked_batch(batch_rows)
+        with database_errors():
+            async with (
+                self._pool.connection() as connection,
+                connection.transaction(),  # a cursor lives in one
+                connection.cursor(name=CURSOR) as cursor,
+            ):
+                yield _AsyncBatches(await cursor.execute(sql, parameters), size)
+
     def gauges(self) -> Mapping[str, float]:
         """`db_pool_size`, `db_pool_busy`, `db_pool_waiting`."""
         return _gauges(self._pool.get_stats())
@@ -138,6 +176,20 @@ class AsyncTransaction:
     async def execute(self, sql: LiteralString, parameters: Parameters = None) -> int:
         """How many rows were affected."""
         return (await self._connection.execute(sql, parameters)).rowcount
+
+
+class _AsyncBatches(AsyncIterator[list[Row]]):
+    """Not a generator: one that nobody finished would be closed by the garbage collector."""
+
+    def __init__(self, cursor: "psycopg.AsyncServerCursor[Row]", size: int) -> None:
+        self._cursor = cursor
+        self._size = size
+
+    async def __anext__(self) -> list[Row]:
+        rows = await self._cursor.fetchmany(self._size)
+        if not rows:
+            raise StopAsyncIteration
+        return rows
 
 
 class PlatformDatabase:
@@ -182,6 +234,25 @@ class PlatformDatabase:
         """One connection for the block: committed at its end, rolled back on an exception."""
         with database_errors(), self._pool.connection() as connection, connection.transaction():
             yield _PlatformTransaction(connection)
+
+    @contextmanager
+    def stream(
+        self,
+        sql: LiteralString,
+        parameters: Parameters = None,
+        *,
+        batch_rows: int = BATCH_ROWS,
+    ) -> Iterator[Iterator[list[Row]]]:
+        """A result of any size, batch by batch; the OS thread blocks for each."""
+        size = _checked_batch(batch_rows)
+        with (
+            database_errors(),
+            self._pool.connection() as connection,
+            connection.transaction(),  # a cursor lives in one
+            connection.cursor(name=CURSOR) as cursor,
+        ):
+            cursor.execute(sql, parameters)
+            yield iter(lambda: cursor.fetchmany(size), [])
 
     def gauges(self) -> Mapping[str, float]:
         """`db_pool_size`, `db_pool_busy`, `db_pool_waiting`."""
@@ -233,6 +304,25 @@ class VirtualDatabase:
         else:
             await_(opened.__aexit__(None, None, None))
 
+    @contextmanager
+    def stream(
+        self,
+        sql: LiteralString,
+        parameters: Parameters = None,
+        *,
+        batch_rows: int = BATCH_ROWS,
+    ) -> Iterator[Iterator[list[Row]]]:
+        """A result of any size, batch by batch; the virtual thread parks for each."""
+        opened = self._database.stream(sql, parameters, batch_rows=batch_rows)
+        batches = await_(opened.__aenter__())
+        try:
+            yield iter(lambda: await_(anext(batches, [])), [])
+        except BaseException as exc:
+            if not await_(opened.__aexit__(type(exc), exc, exc.__traceback__)):
+                raise
+        else:
+            await_(opened.__aexit__(None, None, None))
+
     def gauges(self) -> Mapping[str, float]:
         """`db_pool_size`, `db_pool_busy`, `db_pool_waiting`."""
         return self._database.gauges()
@@ -259,6 +349,12 @@ def _gauges(stats: Mapping[str, int]) -> Mapping[str, float]:
         "db_pool_busy": size - stats.get("pool_available", 0),
         "db_pool_waiting": stats.get("requests_waiting", 0),
     }
+
+
+def _checked_batch(size: int) -> int:
+    if size < 1:
+        raise UsageError(f"batch_rows={size} would fetch nothing, for ever; give 1 or more")
+    return size
 
 
 def _checked(size: int) -> int:

@@ -207,3 +207,89 @@ async def test_a_platform_pool_that_stays_full_refuses_in_time(database_url: str
 
     with pytest.raises(PoolExhaustedError):
         await asyncio.to_thread(work)
+
+
+BIG = "SELECT n, repeat('x', 1000) FROM generate_series(1, 1000000) AS n"
+CURSORS = "SELECT count(*) FROM pg_cursors WHERE name = 'stream'"
+
+
+async def test_a_result_of_any_size_comes_batch_by_batch(run: Callable[[Work], Any]):
+    def work(world: World) -> list[int]:
+        with world.database.stream("SELECT generate_series(1, 5)", batch_rows=2) as batches:
+            return [len(rows) for rows in batches]
+
+    assert await run(work) == [2, 2, 1]
+
+
+async def test_what_is_not_asked_for_is_not_fetched(run: Callable[[Work], Any]):
+    def work(world: World) -> list[Any]:
+        with world.database.stream("SELECT generate_series(1, %s)", (1_000,)) as batches:
+            first = next(batches)
+            busy = world.database.gauges()["db_pool_busy"]
+        return [len(first), busy, world.database.gauges()["db_pool_busy"]]
+
+    assert await run(work) == [100, 1, 0]
+
+
+async def test_a_stream_that_is_left_closes_its_cursor_and_gives_its_connection_back(
+    run: Callable[[Work], Any],
+):
+    def work(world: World) -> list[Any]:
+        for _ in range(5):  # more often than there are connections
+            with pytest.raises(LookupError, match="no"):
+                stream_and_fail(world)
+        busy = world.database.gauges()["db_pool_busy"]
+        return [busy, world.database.fetch_all(CURSORS)]
+
+    assert await run(work) == [0, [(0,)]]
+
+
+def stream_and_fail(world: World) -> None:
+    with world.database.stream(BIG) as batches:
+        next(batches)
+        raise LookupError("no")
+
+
+async def test_errors_of_a_streamed_sql_pass_through(run: Callable[[Work], Any]):
+    def work(world: World) -> None:
+        with world.database.stream("SELECT 1 / (3 - n) FROM generate_series(1, 9) AS n") as rows:
+            list(rows)
+
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        await run(work)
+
+
+async def test_a_task_streams_and_leaves(database_url: str):
+    async with AsyncDatabase(database_url, size=1) as database:
+        async with database.stream("SELECT generate_series(1, 5)", batch_rows=2) as batches:
+            assert [len(rows) async for rows in batches] == [2, 2, 1]
+        async with database.stream(BIG) as batches:
+            assert len(await anext(batches)) == 100
+        assert database.gauges()["db_pool_busy"] == 0
+        assert await database.fetch_all(CURSORS) == [(0,)]
+
+
+async def test_a_cancelled_stream_gives_its_connection_back(database_url: str):
+    async with AsyncDatabase(database_url, size=1) as database:
+
+        async def read() -> None:
+            async with database.stream(BIG, batch_rows=10) as batches:
+                async for _ in batches:
+                    begun.set()
+
+        begun = asyncio.Event()
+        reading = asyncio.create_task(read())
+        await begun.wait()
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        assert await database.fetch_one("SELECT 1") == (1,)
+
+
+async def test_a_batch_of_nothing_is_refused(run: Callable[[Work], Any]):
+    def work(world: World) -> None:
+        with world.database.stream("SELECT 1", batch_rows=0):
+            pass
+
+    with pytest.raises(UsageError, match="batch_rows=0 would fetch nothing"):
+        await run(work)
