@@ -3,7 +3,9 @@
 from collections.abc import Callable
 
 from labcore.measure import Recording
+from labcore.show.charts.capacity import capacity_curve
 from labcore.show.charts.cost import cost_per_request
+from labcore.show.charts.crossover import crossover_map
 from labcore.show.charts.figure import Chart, Table
 from labcore.show.charts.forest import verdict_forest
 from labcore.show.charts.latency import latency_over_time
@@ -25,7 +27,9 @@ __all__ = [
     "CHARTS",
     "Chart",
     "Table",
+    "capacity_curve",
     "cost_per_request",
+    "crossover_map",
     "latency_against_rate",
     "latency_over_time",
     "paired_ratios",
