@@ -13,6 +13,7 @@ from labcore.reactive.operators.batch import FluxBatch
 from labcore.reactive.operators.combine import FluxCombine, MonoCombine
 from labcore.reactive.operators.create import FluxCreation, MonoCreation
 from labcore.reactive.operators.errors import SharedErrors
+from labcore.reactive.operators.lenient import SharedLenient
 from labcore.reactive.operators.observe import FluxObserve, MonoObserve
 from labcore.reactive.operators.resource import FluxResource, MonoResource
 from labcore.reactive.operators.share import FluxShare, MonoShare
@@ -32,6 +33,7 @@ class Mono(
     MonoShare[T],
     SharedTap[T],
     SharedErrors[T],
+    SharedLenient[T],
     MonoObserve[T],
     MonoResource[T],
     MonoCreation[T],
@@ -70,6 +72,7 @@ class Flux(
     FluxShare[T],
     SharedTap[T],
     SharedErrors[T],
+    SharedLenient[T],
     FluxObserve[T],
     FluxResource[T],
     FluxCreation[T],

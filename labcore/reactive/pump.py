@@ -10,6 +10,7 @@ import anyio
 import anyio.lowlevel
 
 from labcore.reactive.core import Down, Feed, reject
+from labcore.reactive.hop import placed
 from labcore.reactive.spec import TURN, UNBOUNDED, add_demand
 
 
@@ -240,6 +241,6 @@ def called(call: Callable[[], object]) -> Feed:
     """What a function returns, called on the first request; an awaitable result is awaited."""
 
     def feed(down: Down[Any]) -> None:
-        down.start(Called(down, call))
+        down.start(Called(down, placed(call, down)))
 
     return feed

@@ -9,6 +9,7 @@ from labcore.reactive import (
 )  # a cycle on purpose: operators make what they extend
 from labcore.reactive.core import Down, Feed, Link, Source
 from labcore.reactive.errors import blame, check_positive
+from labcore.reactive.hop import placed
 from labcore.reactive.operators.backpressure import Valve
 from labcore.reactive.operators.unicast import Emitter, Unicast
 from labcore.reactive.outlet import Outlet
@@ -227,10 +228,11 @@ def grouping(source: Source[Any], key_of: Callable[[Any], Any], prefetch: int) -
 
     def feed(down: Down[Any]) -> None:
         hub = Grouping(down)
+        name = placed(key_of, down)
 
         def offer(value: Any) -> bool:
             try:
-                key = key_of(value)
+                key = name(value)
             except Exception as error:  # noqa: BLE001 - the function's error is the signal
                 if hub.up is not None:
                     hub.up.cancel()
@@ -267,7 +269,7 @@ def creating(emit: Callable[[Emitter[Any]], object], overflow: Overflow, max_siz
         if not outlet.live:
             return
         try:
-            emit(emitter)
+            placed(emit, down)(emitter)
         except Exception as error:  # noqa: BLE001 - the function's error is the signal
             outlet.finish(blame(error, "create", emit))
 

@@ -16,6 +16,8 @@ import anyio.lowlevel
 
 from labcore.reactive.core import Down, Feed, Fusion, Source, reject
 from labcore.reactive.errors import blame
+from labcore.reactive.hop import place_of
+from labcore.reactive.operators.lenient import lenience
 from labcore.reactive.spec import TURN, UNBOUNDED, add_demand
 
 Call = Callable[[Any], Awaitable[Any]]
@@ -146,10 +148,17 @@ def calls_over(source: Source[Any], mapper: Callable[[Any], Any]) -> Fusion | No
     return source.fusion if plain and iscoroutinefunction(mapper) else None
 
 
-def calling(fusion: Fusion, call: Callable[[Any], Any], concurrency: int) -> Feed:
-    """The feed of flat_map of a coroutine function over an iterator."""
+def calling(fusion: Fusion, call: Callable[[Any], Any], concurrency: int, *, pushed: Feed) -> Feed:
+    """The feed of flat_map of a coroutine function over an iterator.
+
+    `pushed` is the same by way of requests, for an iterator that is pulled on a thread and for calls
+    that may fail without an end (on_error_continue).
+    """
 
     def feed(down: Down[Any]) -> None:
+        if lenience(down) is not None or place_of(down) is not None:
+            pushed(down)
+            return
         try:
             values = fusion.base()
         except Exception as error:  # noqa: BLE001 - a user's iterable: its error is the signal

@@ -301,10 +301,11 @@ class FluxCombine(SharedCombine[T]):
         """
         check_positive("concurrency", concurrency)
         check_positive("prefetch", prefetch)
+        pushed = flat_mapping(self, mapper, concurrency, prefetch)
         fusion = calls_over(self, mapper)
         if fusion is not None:
-            return lib.Flux(calling(fusion, mapper, concurrency))
-        return lib.Flux(flat_mapping(self, mapper, concurrency, prefetch))
+            return lib.Flux(calling(fusion, mapper, concurrency, pushed=pushed))
+        return lib.Flux(pushed)
 
     def concat_map(self, mapper: Callable[[T], Streamed[U]]) -> "Flux[U]":
         """The values of the streams that `mapper` gives, one stream after the other.

@@ -12,6 +12,7 @@ from labcore.reactive import (
 )  # a cycle on purpose: operators make what they extend
 from labcore.reactive.core import IDLE, Down, Feed, Source, reject
 from labcore.reactive.errors import blame
+from labcore.reactive.hop import placed
 from labcore.reactive.operators.create import as_source
 from labcore.reactive.operators.relay import Relay
 from labcore.reactive.operators.unicast import Unicast
@@ -176,7 +177,7 @@ def accompanied(
     def feed(down: Down[Any]) -> None:
         signals = Unicast()
         try:
-            companion = as_source(make(lib.Flux(signals.feed)))
+            companion = as_source(placed(make, down)(lib.Flux(signals.feed)))
         except Exception as fault:  # noqa: BLE001 - the function's own error is the signal
             reject(down, blame(fault, name, make))
             return

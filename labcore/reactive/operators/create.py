@@ -11,6 +11,7 @@ from labcore.reactive import (
 )  # a cycle on purpose: operators make what they extend
 from labcore.reactive.core import IDLE, MISSING, Down, Feed, Fusion, Source, edge, reject
 from labcore.reactive.errors import BackpressureError, check_not_negative, check_positive
+from labcore.reactive.hop import placed
 from labcore.reactive.outlet import Outlet
 from labcore.reactive.pump import awaiting, awaiting_one, called, pumping
 from labcore.reactive.scope import Timer
@@ -74,7 +75,7 @@ def error_feed(error: Exception | Callable[[], Exception]) -> Feed:
     """Fails at once."""
 
     def feed(down: Down[Any]) -> None:
-        reject(down, error if isinstance(error, Exception) else error())
+        reject(down, error if isinstance(error, Exception) else placed(error, down)())
 
     return feed
 
@@ -84,7 +85,7 @@ def deferred(make: Callable[[Down[Any]], Source[Any]]) -> Feed:
 
     def feed(down: Down[Any]) -> None:
         try:
-            source = make(down)
+            source = placed(make, down)(down)
         except Exception as error:  # noqa: BLE001 - a user's factory: its error is the signal
             reject(down, error)
             return

@@ -1,13 +1,15 @@
 """How operators that work element by element, and those that fold a stream to one value, are built."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice
 from typing import Any, Protocol
 
 from labcore.reactive.core import IDLE, Down, Feed, Fusion, Source, Stage, Step, reject
 from labcore.reactive.errors import blame
+from labcore.reactive.hop import place_of, placed
+from labcore.reactive.operators.lenient import lenience, refused
 from labcore.reactive.scope import Scope
 from labcore.reactive.spec import TURN, UNBOUNDED, Subscription
 
@@ -83,18 +85,26 @@ def elementwise(source: Source[Any], make: Callable[[Down[Any], Stop], Offer]) -
     return feed
 
 
+def answer(down: Down[Any], stop: Stop, error: Exception, value: Any) -> bool:
+    """A failed element ends the stream; with on_error_continue it is dropped and used up no demand."""
+    final = refused(down, error, value)
+    if final is None:
+        return False
+    stop(final)
+    return True
+
+
 def mapping(source: Source[Any], fn: Callable[[Any], Any], name: str = "map") -> Feed:
     """Each value through `fn`, as closures."""
 
     def make(down: Down[Any], stop: Stop) -> Offer:
-        pass_on = down.offer
+        pass_on, call = down.offer, placed(fn, down)
 
         def offer(value: Any) -> bool:
             try:
-                result = fn(value)
+                result = call(value)
             except Exception as error:  # noqa: BLE001 - the function's error is the signal
-                stop(blame(error, name, fn))
-                return True
+                return answer(down, stop, blame(error, name, fn), value)
             return pass_on(result)
 
         return offer
@@ -107,13 +117,13 @@ def filtering(source: Source[Any], keep: Callable[[Any], Any]) -> Feed:
 
     def make(down: Down[Any], stop: Stop) -> Offer:
         pass_on, discarded = down.offer, down.scope.hooks.discarded
+        call = placed(keep, down)
 
         def offer(value: Any) -> bool:
             try:
-                kept = keep(value)
+                kept = call(value)
             except Exception as error:  # noqa: BLE001 - the function's error is the signal
-                stop(blame(error, "filter", keep))
-                return True
+                return answer(down, stop, blame(error, "filter", keep), value)
             if kept:
                 return pass_on(value)
             if discarded is not None:
@@ -273,11 +283,15 @@ def folding(source: Source[Any], begin: Callable[[], Fold]) -> Feed:
 
     Over a fused segment the fold polls the iterator itself: no call per element at all.
     """
-    if source.fusion is not None:
-        return _folding_iterator(source.fusion, begin)
+    polled = None if source.fusion is None else _folding_iterator(source.fusion, begin)
 
     def feed(down: Down[Any]) -> None:
+        if polled is not None and lenience(down) is None and place_of(down) is None:
+            polled(down)
+            return
         fold = begin()
+        if not fold.direct:
+            fold = replace(fold, one=placed(fold.one, down))
         source.feed(Folding(down, fold) if fold.direct else Careful(down, fold))
 
     return feed

@@ -15,7 +15,9 @@ import anyio.lowlevel
 
 from labcore.reactive.core import IDLE, MISSING, Down, Feed, Source, Step
 from labcore.reactive.errors import blame
+from labcore.reactive.hop import placed
 from labcore.reactive.operators.create import as_source
+from labcore.reactive.operators.lenient import refused
 from labcore.reactive.spec import TURN, UNBOUNDED, Subscription, add_demand, low_tide
 
 Mapper = Callable[[Any], Any]
@@ -81,8 +83,12 @@ class Inner(Down[Any]):
 
     def fail(self, error: Exception) -> None:
         """The inner stream failed, and all the others with it."""
+        final = refused(self.hub.down, error, None)
+        if final is None:
+            self.complete()
+            return
         self.up = IDLE
-        self.hub.fail(error)
+        self.hub.fail(final)
 
     def cancel(self) -> None:
         """The others failed, or nobody wants them."""
@@ -112,7 +118,7 @@ class FlatMap(Step[Any]):
     def __init__(self, down: Down[Any], mapper: Mapper, concurrency: int, prefetch: int) -> None:
         super().__init__(down)
         self.emit = down.offer
-        self.mapper = mapper
+        self.mapper = placed(mapper, down)
         self.concurrency = concurrency
         self.prefetch = prefetch
         self.queue: deque[tuple[Any, Inner | None]] = deque()
@@ -144,8 +150,11 @@ class FlatMap(Step[Any]):
                     return True
                 inner = as_source(inner)
         except Exception as error:  # noqa: BLE001 - the mapper's error is the signal
+            final = refused(self.down, blame(error, "flat_map", self.mapper), value)
+            if final is None:
+                return False
             self.up.cancel()
-            self.fail(blame(error, "flat_map", self.mapper))
+            self.fail(final)
             return True
         if inner.scalar is not MISSING:
             return self.pass_scalar(inner.scalar)
@@ -183,9 +192,13 @@ class FlatMap(Step[Any]):
         """Have a worker await it; a new one only when the others are all waiting."""
         self.pending.append(awaitable)
         if len(self.pending) > len(self.workers) - self.awaiting:
-            worker = Worker(self)
-            worker.task = self.down.scope.spawn(worker.run)
-            self.workers.add(worker.task)
+            self.hire()
+
+    def hire(self) -> None:
+        """One worker more."""
+        worker = Worker(self)
+        worker.task = self.down.scope.spawn(worker.run)
+        self.workers.add(worker.task)
 
     def complete(self) -> None:
         """The source has ended; what is under way goes on."""
@@ -295,7 +308,14 @@ class Worker:
                     turn = TURN
                     await anyio.lowlevel.checkpoint()
         except Exception as error:  # noqa: BLE001 - the call's error is the signal
-            hub.fail(error)
+            hub.awaiting -= 1
+            final = refused(hub.down, error, None)
+            if final is not None:
+                hub.fail(final)
+            else:
+                hub.free()
+                if pending:
+                    hub.hire()
         finally:
             if self.task is not None:
                 hub.workers.discard(self.task)
@@ -318,7 +338,7 @@ class ConcatMap(Step[Any]):
 
     def __init__(self, down: Down[Any], mapper: Mapper) -> None:
         super().__init__(down)
-        self.mapper = mapper
+        self.mapper = placed(mapper, down)
         self.demand = 0
         self.live = True
         self.active = self.done = False
@@ -354,7 +374,10 @@ class ConcatMap(Step[Any]):
         try:
             source = as_source(self.mapper(value))
         except Exception as error:  # noqa: BLE001 - the mapper's error is the signal
-            self.fail(blame(error, "concat_map", self.mapper))
+            final = refused(self.down, blame(error, "concat_map", self.mapper), value)
+            if final is None:
+                return False
+            self.fail(final)
             return True
         self.active = True
         source.feed(Part(self))
@@ -417,7 +440,11 @@ class Part(Down[Any]):
 
     def fail(self, error: Exception) -> None:
         """Any error ends it."""
-        self.hub.fail(error)
+        final = refused(self.hub.down, error, None)
+        if final is None:
+            self.hub.end()
+        else:
+            self.hub.fail(final)
 
     def complete(self) -> None:
         """The inner stream is over."""
@@ -512,7 +539,7 @@ class Sequential(Step[Any]):
 
     def __init__(self, down: Down[Any], mapper: Mapper, concurrency: int, prefetch: int) -> None:
         super().__init__(down)
-        self.mapper = mapper
+        self.mapper = placed(mapper, down)
         self.concurrency = concurrency
         self.prefetch = prefetch
         self.slots: deque[Slot] = deque()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from labcore.reactive.core import IDLE, MISSING, Down, Feed, Source
+from labcore.reactive.hop import placed
 from labcore.reactive.operators.flatten import FlatMap, Inner
 from labcore.reactive.spec import TURN, UNBOUNDED, Subscription, add_demand, low_tide
 
@@ -72,7 +73,7 @@ class Zip:
         self.down = down
         self.scope = down.scope
         self.context = down.context
-        self.combine = combine
+        self.combine = combine and placed(combine, down)
         self.prefetch = prefetch
         self.low = low_tide(prefetch)
         self.credit = 0

@@ -11,6 +11,7 @@ from labcore.reactive import (
 from labcore.reactive.core import IDLE, MISSING, Down, Feed, Source
 from labcore.reactive.doors import last_value
 from labcore.reactive.errors import StreamTimeoutError, blame, check_positive
+from labcore.reactive.hop import placed
 from labcore.reactive.operators.create import as_source
 from labcore.reactive.operators.relay import Relay
 from labcore.reactive.operators.transform import taking
@@ -70,7 +71,7 @@ class Using(Relay):
         self, down: Down[Any], use: Callable[[Any], Work], clean_ups: CleanUps, *, single: bool
     ) -> None:
         super().__init__(down)
-        self.use = use
+        self.use = placed(use, down)
         self.clean_ups = clean_ups
         self.single = single
         self.resource: Any = MISSING

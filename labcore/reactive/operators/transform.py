@@ -9,12 +9,14 @@ from labcore.reactive import (
 )  # a cycle on purpose: operators make what they extend
 from labcore.reactive.core import IDLE, MISSING, Down, Feed, Source, Step
 from labcore.reactive.errors import EmptyStreamError, blame, check_not_negative
+from labcore.reactive.hop import placed
 from labcore.reactive.operators.elements import (
     EmptyResult,
     Fold,
     Mapped,
     Offer,
     Stop,
+    answer,
     elementwise,
     filtering,
     folding,
@@ -299,13 +301,14 @@ class FluxTransform(SharedTransform[T]):
         """
 
         def make(down: Down[Any], stop: Stop) -> Offer:
+            call = placed(fn, down)
+
             def offer(value: Any) -> bool:
                 given: list[Any] = []
                 try:
-                    fn(value, given.append)
+                    call(value, given.append)
                 except Exception as error:  # noqa: BLE001 - the function's error is the signal
-                    stop(blame(error, "handle", fn))
-                    return True
+                    return answer(down, stop, blame(error, "handle", fn), value)
                 if len(given) > 1:
                     stop(ValueError(f"handle() emitted {len(given)} values; emit at most one"))
                     return True
@@ -395,9 +398,11 @@ class FluxTransform(SharedTransform[T]):
         """
 
         def make(down: Down[Any], stop: Stop) -> Offer:
+            call = placed(keep, down)
+
             def offer(value: Any) -> bool:
                 try:
-                    kept = keep(value)
+                    kept = call(value)
                 except Exception as error:  # noqa: BLE001 - the function's error is the signal
                     stop(blame(error, "take_while", keep))
                     return True
@@ -424,9 +429,11 @@ class FluxTransform(SharedTransform[T]):
         """
 
         def make(down: Down[Any], stop: Stop) -> Offer:
+            call = placed(last, down)
+
             def offer(value: Any) -> bool:
                 try:
-                    ends = last(value)
+                    ends = call(value)
                 except Exception as error:  # noqa: BLE001 - the function's error is the signal
                     stop(blame(error, "take_until", last))
                     return True

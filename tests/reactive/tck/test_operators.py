@@ -206,6 +206,10 @@ OPERATORS: dict[str, Pipeline] = {
     "on_error_resume": lambda base, n: base(n).on_error_resume(lambda _: Flux.empty()),
     "on_error_map": lambda base, n: base(n).on_error_map(lambda exc: PlantedError(str(exc))),
     "on_error_complete": lambda base, n: base(n).on_error_complete(),
+    "on_error_continue": lambda base, n: (
+        base(2 * n).map(lambda value: 1 // (value % 2)).on_error_continue(lambda *_: None)
+    ),
+    "on_error_stop": lambda base, n: base(n).on_error_stop(),
     "retry": lambda base, n: base(n).retry(2),
     "retry_when": lambda base, n: base(n).retry_when(Retry.fixed_delay(2, 0.01)),
     "retry_when with a companion": lambda base, n: base(n).retry_when(
@@ -300,6 +304,8 @@ FOLDS: dict[str, Pipeline] = {
         base(n).next().on_error_map(lambda exc: PlantedError(str(exc)))
     ),
     "Mono.on_error_complete": lambda base, n: base(n).next().on_error_complete(),
+    "Mono.on_error_continue": lambda base, n: base(n).next().on_error_continue(lambda *_: None),
+    "Mono.on_error_stop": lambda base, n: base(n).next().on_error_stop(),
     "Mono.retry": lambda base, n: base(n).next().retry(2),
     "Mono.retry_when": lambda base, n: base(n).next().retry_when(Retry.fixed_delay(2, 0.01)),
     "Mono.repeat": lambda base, n: base(n).next().repeat(0),
@@ -384,6 +390,9 @@ USER_FUNCTIONS: dict[str, Callable[[Callable[..., Any]], Publisher[Any]]] = {
     "context_write": lambda f: Flux.range(0, 3).context_write(f),
     "using": lambda f: Flux.using(f, lambda _: Flux.range(0, 3), lambda _: None),
     "group_by": lambda f: Flux.range(0, 3).group_by(f),
+    "on_error_continue": lambda f: (
+        Flux.range(0, 3).map(lambda value: 1 // value).on_error_continue(f)
+    ),
     "tap": lambda f: Flux.range(0, 3).tap(f),
     "using_when": lambda f: Flux.using_when(Mono.just(1), f, Mono.just),
     "using_when clean-up": lambda f: Flux.using_when(Mono.just(1), Flux.just, f),

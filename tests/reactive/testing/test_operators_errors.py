@@ -189,3 +189,13 @@ def test_repeat_when_waits_for_its_companion():
         .then_await(60)
         .verify_complete()
     )
+
+
+def test_on_error_continue_drops_what_fails_and_on_error_stop_does_not():
+    told: list[int] = []
+    divided = Flux.just(4, 0, 5).map(lambda value: 20 // value)
+    lenient = divided.on_error_continue(lambda _, value: told.append(value))
+    StepVerifier.create(lenient).expect_next(5, 4).verify_complete()
+    strict = divided.on_error_stop().on_error_continue(lambda _, value: told.append(value))
+    StepVerifier.create(strict).expect_next(5).verify_error(ZeroDivisionError)
+    assert told == [0]
