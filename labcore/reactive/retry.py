@@ -161,9 +161,9 @@ class Retry:
         if not self.jitter or not wait_s or math.isinf(wait_s):
             return wait_s
         offset_s = wait_s * self.jitter
-        lowest_s = builtins.max(-offset_s, self.min_backoff_s - wait_s)
-        highest_s = min(offset_s, self.max_backoff_s - wait_s)
-        return wait_s + lowest_s + self.random() * (highest_s - lowest_s)
+        lowest_s = builtins.max(wait_s - offset_s, self.min_backoff_s)
+        highest_s = min(wait_s + offset_s, self.max_backoff_s)
+        return min(lowest_s + self.random() * (highest_s - lowest_s), highest_s)
 
     def _exhausted(self, signal: RetrySignal) -> Exception:
         if self.on_exhausted is not None:
