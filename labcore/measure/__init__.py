@@ -3,7 +3,14 @@
 from labcore.measure.connections import Limits
 from labcore.measure.doctor import Symptom, diagnose
 from labcore.measure.driver import drive
-from labcore.measure.experiment import Comparison, compare, compare_async, look, look_async
+from labcore.measure.experiment import (
+    Comparison,
+    compare,
+    compare_async,
+    look,
+    look_async,
+    resume_comparison,
+)
 from labcore.measure.judgement import RULES, Finding, Rule, findings
 from labcore.measure.plan import LoadPlan, LoadResult, Progress, Users
 from labcore.measure.record import (
@@ -55,6 +62,7 @@ __all__ = [
     "findings",
     "look",
     "look_async",
+    "resume_comparison",
     "take_vitals",
     "verdicts",
 ]

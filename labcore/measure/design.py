@@ -17,6 +17,8 @@ from labcore.measure.record import CONTROL, Design
 RATE_PER_S: Final = 150.0
 PAIRS: Final = 20
 QUICK_PAIRS: Final = 6
+LOOKS: Final = (10, 20, 40)  # pairs after which a lane that is decided needs no more
+LATEST_LOOK_SHARE: Final = 0.75  # of all pairs: a look later than that would save little
 DURATION_S: Final = 10.0
 QUICK_DURATION_S: Final = 3.0
 WARMUP_S: Final = 2.0
@@ -43,6 +45,7 @@ def draw_up(
     """
     usual = (QUICK_DURATION_S, QUICK_WARMUP_S) if quick else (DURATION_S, WARMUP_S)
     baseline, *arms = chosen
+    most = _enough((QUICK_PAIRS if quick else PAIRS) if pairs is None else pairs)
     return Design(
         scenario=card.name,
         baseline=baseline,
@@ -50,11 +53,17 @@ def draw_up(
         rate_per_s=_positive("rate", rate),
         duration_s=_positive("duration_s", usual[0] if duration_s is None else duration_s),
         warmup_s=_not_negative("warmup_s", usual[1] if warmup_s is None else warmup_s),
-        pairs=_enough((QUICK_PAIRS if quick else PAIRS) if pairs is None else pairs),
+        pairs=most,
         arrivals="poisson",
         seed=_seed(seed),
         parameters=card.values(parameters),
+        looks=look_points(most),
     )
+
+
+def look_points(pairs: int) -> tuple[int, ...]:
+    """The pairs after which the data are looked at, fixed before the first: the last is the end."""
+    return (*(look for look in LOOKS if look <= LATEST_LOOK_SHARE * pairs), pairs)
 
 
 def choose(

@@ -135,7 +135,13 @@ class Design:
     parameters: dict[str, bool | int | float | str] = field(default_factory=dict)
     zone_share: float = 0.05
     zone_p99_share: float = 0.10
-    confidence: float = 0.95
+    confidence: float = 0.95  # of all looks together
+    looks: tuple[int, ...] = ()  # pairs at which a decided lane stops; the last is `pairs`
+
+    @property
+    def look_points(self) -> tuple[int, ...]:
+        """When the data are looked at; once, at the end, where nothing else was planned."""
+        return self.looks or (self.pairs,)
 
 
 RateState = Literal["passed", "failed", "mixed", "unconfirmed", "void"]

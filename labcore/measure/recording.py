@@ -20,7 +20,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from labcore.kernel import UsageError, utc_now
-from labcore.measure.record import REQUEST_COLUMNS, SAMPLE_COLUMNS, SCHEMA_VERSION, Design, RunRow
+from labcore.measure.record import (
+    REQUEST_COLUMNS,
+    SAMPLE_COLUMNS,
+    SCHEMA_VERSION,
+    Design,
+    Kind,
+    RunRow,
+)
 from labcore.measure.verdict import Verdict
 
 if TYPE_CHECKING:  # half a second for the load driver, which needs no table
@@ -88,6 +95,8 @@ class Recording:
         *,
         command: str = "",
         seeds: Mapping[str, Any] | None = None,
+        kind: Kind = "compare",
+        facts: Mapping[str, Any] | None = None,
     ) -> "Recording":
         """A new recording in a new or empty directory.
 
@@ -97,6 +106,8 @@ class Recording:
             environment: machine and versions, JSON values only.
             command: the exact command that measures the same again.
             seeds: the seeds drawn from the design's seed, by name.
+            kind: of the experiment.
+            facts: what else belongs into `experiment.json`, JSON values only.
 
         Raises:
             UsageError: the directory holds something, or is a file.
@@ -107,18 +118,32 @@ class Recording:
             inner.mkdir(parents=True, exist_ok=True)
         experiment = {
             "format": FORMAT,
+            "kind": kind,
             "schema_version": SCHEMA_VERSION,
             "status": PARTIAL,
             "started_at": utc_now().isoformat(timespec="seconds"),
             "finished_at": None,
             "command": command,
-            "design": asdict(design) | {"arms": list(design.arms)},  # as JSON gives it back
+            "design": asdict(design)
+            | {"arms": list(design.arms), "looks": list(design.looks)},  # as JSON gives it back
             "seeds": dict(seeds or {}),
             "environment": dict(environment),
+            **(facts or {}),
         }
         recording = cls(folder, experiment)
         recording._save_experiment()
         return recording
+
+    @property
+    def kind(self) -> Kind:
+        """What sort of experiment; recordings older than the word are comparisons."""
+        kind: Kind = self.experiment.get("kind", "compare")
+        return kind
+
+    @property
+    def complete(self) -> bool:
+        """Whether it came to its end."""
+        return bool(self.experiment["status"] == COMPLETE)
 
     @property
     def runs(self) -> "pd.DataFrame":
@@ -166,7 +191,15 @@ class Recording:
             )
         _write_table(_table(samples, _SAMPLES), self.samples_path(row.run))
         self._rows.append(asdict(row))
-        _write_table(pa.Table.from_pylist(self._rows, schema=_RUNS), self.path / "runs.parquet")
+        self._save_runs()
+
+    def set_aside(self, runs: Iterable[str], *, why: str) -> None:
+        """Void runs that are to be measured again; they stay in the record with the reason."""
+        names = set(runs)
+        for row in self._rows:
+            if row["run"] in names:
+                row |= {"void": True, "why": f"{row['why']} {why}".strip()}
+        self._save_runs()
 
     def save_verdicts(self, verdicts: Iterable[Verdict]) -> None:
         """Replace the verdicts."""
@@ -185,6 +218,9 @@ class Recording:
             status=COMPLETE if complete else PARTIAL,
             finished_at=utc_now().isoformat(timespec="seconds"),
         )
+
+    def _save_runs(self) -> None:
+        _write_table(pa.Table.from_pylist(self._rows, schema=_RUNS), self.path / "runs.parquet")
 
     def _save_experiment(self) -> None:
         _write_json(self.experiment, self.path / "experiment.json")
@@ -227,7 +263,8 @@ def _read_experiment(folder: Path) -> dict[str, Any]:
 
 
 def _design(document: Mapping[str, Any]) -> Design:
-    return Design(**{**document, "arms": tuple(document["arms"])})
+    listed = {name: tuple(document.get(name, ())) for name in ("arms", "looks")}
+    return Design(**{**document, **listed})
 
 
 def _read_verdicts(folder: Path) -> list[Verdict]:

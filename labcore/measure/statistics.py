@@ -7,12 +7,14 @@ at every number of pairs; bootstraps of the mean did not. Student's interval sta
 
 Source: Hodges & Lehmann, Estimates of location based on rank tests (1963); Hollander, Wolfe &
 Chicken, Nonparametric Statistical Methods, section 3.3; Holm, A simple sequentially rejective
-multiple test procedure (1979).
+multiple test procedure (1979); Lan & DeMets, Discrete sequential boundaries for clinical trials
+(1983), with the spending function of Kim & DeMets (1987).
 """
 
 import math
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +25,7 @@ from labcore.kernel import UsageError
 
 MOST_PAIRS = 10_000  # beyond this an answer to "how many more" is no plan any more
 POWER = 0.8  # chance of seeing the difference that is called detectable
+SPENDING = 2  # the power of the spending function: little early, most of it left for the end
 
 
 class Interval(NamedTuple):
@@ -75,6 +78,26 @@ def least_pairs(confidence: float = 0.95) -> int:
     """How many values the signed-rank interval needs to be finite: 6 at 95 %."""
     _refuse_confidence(confidence)
     return math.ceil(math.log2(2 / (1 - confidence)) - 1e-9)
+
+
+def look_confidences(looks: Sequence[int], *, confidence: float = 0.95) -> list[float]:
+    """How sure the interval of each look must be, for all looks together to be as sure as asked.
+
+    By a look with the share t of the values the share t**2 of the permitted error is spent; each
+    look gets what is new. The sum bounds the chance that any of them errs whatever the data are
+    (Bonferroni), so it needs no normal approximation and stays exact for signed ranks.
+
+    Args:
+        looks: numbers of values at which the data are looked at, ascending.
+        confidence: of all looks together.
+
+    Raises: UsageError unless the looks ascend from 1, or for a confidence outside 0..1.
+    """
+    _refuse_confidence(confidence)
+    if not looks or looks[0] < 1 or any(late <= early for early, late in pairwise(looks)):
+        raise UsageError(f"looks={list(looks)!r} do not ascend; give for example [10, 20, 40]")
+    spent = [0.0, *((look / looks[-1]) ** SPENDING for look in looks)]
+    return [1 - (1 - confidence) * (late - early) for early, late in pairwise(spent)]
 
 
 def signed_rank_p(values: Sequence[float]) -> float:

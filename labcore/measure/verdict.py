@@ -7,7 +7,7 @@ Pure: rows of runs in, verdicts out. Which runs are void was decided before
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from labcore.measure import statistics
 from labcore.measure.record import CONTROL, Design, Word
@@ -50,8 +50,10 @@ class Verdict:
     better: Better
     sentence: str
     p_value: float = math.nan  # exact signed-rank test of "no difference at all"
-    p_holm: float = math.nan  # the same, adjusted for every arm and metric of the experiment
+    p_holm: float = math.nan  # the same, adjusted for the looks and for every arm and metric
     detectable_share: float = math.nan  # the least difference these pairs could well have called
+    confidence: float = 0.95  # of the interval, widened where several looks share the error
+    family: int = 0  # verdicts that `p_holm` was adjusted over
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ class Metric:
     loss: str
     tail: bool = False  # tails scatter more and get the wider zone
 
+
+DECISIONS: Final = frozenset({"faster", "slower", "equal in practice"})
 
 METRICS = (
     Metric("p50_ms", "median latency", "lower", "faster", "slower"),
@@ -87,7 +91,9 @@ class Pairs:
 def verdicts(runs: "pd.DataFrame", design: Design) -> list[Verdict]:
     """One verdict for each arm and metric that was measured, the control's first.
 
-    A control that differs from itself withholds every other word. Figures stay as they are.
+    A control that differs from itself withholds every other word. Figures stay as they are. Where
+    several looks were planned, intervals are as wide as the look that the pairs have come to needs
+    (`statistics.look_confidences`); an experiment cut short counts as the look it was on the way to.
 
     Args:
         runs: one row a run, the fields of `RunRow`; of repeated runs the last attempt counts.
@@ -99,7 +105,7 @@ def verdicts(runs: "pd.DataFrame", design: Design) -> list[Verdict]:
         for metric in METRICS
         if (found := pairs_of(runs, arm=arm, metric=metric.name, design=design)) is not None
     ]
-    return _withhold(_adjust(judged))
+    return _withhold(_adjust(judged, permitted=1 - design.confidence))
 
 
 def pairs_of(runs: "pd.DataFrame", *, arm: str, metric: str, design: Design) -> Pairs | None:
@@ -132,6 +138,7 @@ def judge(pairs: Pairs, *, arm: str, metric: Metric, design: Design) -> Verdict:
     zone_share = design.zone_p99_share if metric.tail else design.zone_share
     zone = math.log1p(zone_share)
     data = pairs.log_ratios
+    confidence = _confidence(design, len(data) + pairs.void)
     verdict = Verdict(
         arm=arm,
         baseline=design.baseline,
@@ -148,17 +155,33 @@ def judge(pairs: Pairs, *, arm: str, metric: Metric, design: Design) -> Verdict:
         more_pairs=None,
         better=metric.better,
         sentence="",
+        confidence=confidence,
     )
     if data:
-        verdict = _estimate(verdict, data, confidence=design.confidence)
-    word = _word(verdict, enough=statistics.least_pairs(design.confidence))
+        verdict = _estimate(verdict, data, confidence=confidence)
+    word = _word(verdict, enough=statistics.least_pairs(confidence))
     if word == "undecided":
-        needed = statistics.values_needed(data, zone=zone, confidence=design.confidence)
+        needed = statistics.values_needed(data, zone=zone, confidence=confidence)
         more = None if needed is None else needed - len(data)
         verdict = replace(verdict, more_pairs=more)
     verdict = replace(verdict, word=word)
-    sentence = _sentence(verdict, metric, confidence=design.confidence)
+    sentence = _sentence(verdict, metric, confidence=confidence)
     return replace(verdict, sentence=f"{sentence}{_caveat(pairs.failed)}")
+
+
+def decided(found: Sequence[Verdict], arm: str) -> bool:
+    """Whether more pairs of this arm would change no word: each of its verdicts is a decision."""
+    words = [verdict.word for verdict in found if verdict.arm == arm]
+    return bool(words) and all(word in DECISIONS for word in words)
+
+
+def _confidence(design: Design, attempted: int) -> float:
+    """What the look needs that so many pairs have come to, or are on the way to."""
+    looks = design.look_points
+    planned = statistics.look_confidences(looks, confidence=design.confidence)
+    return next(
+        (sure for look, sure in zip(looks, planned, strict=True) if attempted <= look), planned[-1]
+    )
 
 
 def _estimate(verdict: Verdict, data: Sequence[float], *, confidence: float) -> Verdict:
@@ -195,13 +218,34 @@ def _word(verdict: Verdict, *, enough: int) -> Word:
     return "undecided"
 
 
-def _adjust(judged: list[Verdict]) -> list[Verdict]:
-    """Holm's adjustment over every lane and metric; the control is no claim and stays outside."""
-    family = [verdict.p_value if verdict.arm != CONTROL else math.nan for verdict in judged]
-    adjusted = statistics.holm(family)
-    return [
-        replace(verdict, p_holm=p_holm) for verdict, p_holm in zip(judged, adjusted, strict=True)
+def _adjust(judged: list[Verdict], *, permitted: float) -> list[Verdict]:
+    """Holm's adjustment over every lane and metric; the control is no claim and stays outside.
+
+    A look that may spend only a part of the permitted error pays for it first.
+    """
+    family = [
+        verdict.p_value * permitted / (1 - verdict.confidence)
+        if verdict.arm != CONTROL
+        else math.nan
+        for verdict in judged
     ]
+    size = sum(not math.isnan(p_value) for p_value in family)
+    return [
+        _in_company(verdict, p_holm, family=size, permitted=permitted)
+        for verdict, p_holm in zip(judged, statistics.holm(family), strict=True)
+    ]
+
+
+def _in_company(verdict: Verdict, p_holm: float, *, family: int, permitted: float) -> Verdict:
+    """The verdict with its adjusted p, and a word of warning where the company makes it weak."""
+    adjusted = replace(verdict, p_holm=p_holm, family=0 if math.isnan(p_holm) else family)
+    if verdict.word not in {"faster", "slower"} or not p_holm > permitted:
+        return adjusted
+    warning = (
+        f" That is taken alone: among {family} verdicts chance shows one like it in more than "
+        f"{permitted:.0%} of experiments (p = {p_holm:.2g} after Holm)."
+    )
+    return replace(adjusted, sentence=f"{verdict.sentence}{warning}")
 
 
 def _withhold(judged: list[Verdict]) -> list[Verdict]:
@@ -238,16 +282,24 @@ def _sentence(verdict: Verdict, metric: Metric, *, confidence: float) -> str:
         )
     if math.isnan(verdict.low):
         return (
-            f"{arm}: no interval of {confidence:.0%} on {metric.title} exists with "
+            f"{arm}: no interval of {_sure(confidence)} on {metric.title} exists with "
             f"{_count(verdict.pairs)}; {verdict.more_pairs} more would give one."
         )
-    span = f"{confidence:.0%} interval of the ratio {verdict.low:.3f} to {verdict.high:.3f}"
+    span = f"{_sure(confidence)} interval of the ratio {verdict.low:.3f} to {verdict.high:.3f}"
     if verdict.word == "equal in practice":
         return f"{opening} ({span}), wholly inside the {zone}: equal in practice."
     if verdict.word == "undecided":
-        return f"{opening} ({span}), across the edge of the {zone}: undecided; {_more(verdict)}."
+        return (
+            f"{opening} ({span}), across the edge of the {zone}: undecided; {_count(verdict.pairs)} "
+            f"could have called {_detectable(verdict)}, {_more(verdict)}."
+        )
     sense = metric.gain if verdict.word == "faster" else metric.loss
     return f"{opening} ({span}), wholly outside the {zone}: {sense}."
+
+
+def _sure(confidence: float) -> str:
+    """`95%`, or `98.75%` where looks share the error."""
+    return f"{100 * confidence:.4g}%"
 
 
 def _caveat(failed: Mapping[str, float]) -> str:
@@ -268,6 +320,12 @@ def _change(verdict: Verdict) -> str:
     if share < 0.0005:
         return f"the same as {verdict.baseline}"
     return f"{share:.1%} {'lower' if verdict.ratio < 1 else 'higher'} than {verdict.baseline}"
+
+
+def _detectable(verdict: Verdict) -> str:
+    if math.isnan(verdict.detectable_share):
+        return "no difference at all"
+    return f"a difference of {verdict.detectable_share:.1%}"
 
 
 def _more(verdict: Verdict) -> str:

@@ -109,6 +109,12 @@ HEALTHY = RunRow(
 )
 
 
+@pytest.fixture(scope="session")
+def healthy_row() -> RunRow:
+    """A run against which nothing can be said."""
+    return HEALTHY
+
+
 @pytest.fixture
 def make_row() -> Callable[..., RunRow]:
     """A healthy run with the given figures changed."""

@@ -65,6 +65,21 @@ def test_what_is_given_counts_more_than_quick():
     assert (design.pairs, design.duration_s, design.warmup_s) == (10, 2.0, 0.0)
 
 
+@pytest.mark.parametrize(
+    ("pairs", "looks"),
+    [
+        (6, (6,)),
+        (10, (10,)),
+        (20, (10, 20)),
+        (25, (10, 25)),
+        (40, (10, 20, 40)),
+        (60, (10, 20, 40, 60)),
+    ],
+)
+def test_the_looks_are_fixed_before_the_first_pair(pairs: int, looks: tuple[int, ...]):
+    assert draw_up(CARD, choose(CARD, None, None), pairs=pairs).looks == looks
+
+
 def test_a_seed_is_drawn_where_none_is_given():
     chosen = choose(CARD, None, None)
     assert draw_up(CARD, chosen).seed != draw_up(CARD, chosen).seed

@@ -17,7 +17,7 @@ import pytest
 
 from labcore.kernel import InterruptedRunError, UsageError
 from labcore.measure import lock
-from labcore.measure.experiment import Comparison, compare, compare_async
+from labcore.measure.experiment import Comparison, compare, compare_async, resume_comparison
 from labcore.measure.record import CONTROL
 from labcore.measure.recording import Recording
 
@@ -264,6 +264,57 @@ def test_cancelling_in_the_middle_of_a_run_discards_that_run(tmp_path: Path):
     recording = Recording.open(tmp_path / "run")
     assert recording.runs.empty
     assert list((tmp_path / "run" / "requests").iterdir()) == []
+
+
+@pytest.fixture
+def cut_short(tmp_path: Path) -> Path:
+    """A comparison of two blocks of three runs, cancelled after the fourth run."""
+    cancelled, finished = Event(), Counter[str]()
+
+    def stop_after_four(kind: str, _: dict[str, Any]) -> None:
+        finished[kind] += 1
+        if finished["run_finished"] == 4:
+            cancelled.set()
+
+    with pytest.raises(InterruptedRunError, match="4 runs kept"):
+        compare(
+            "waiting",
+            rate=50,
+            duration_s=0.3,
+            warmup_s=0,
+            pairs=2,
+            seed=5,
+            repeats=0,
+            out=tmp_path / "run",
+            on_event=stop_after_four,
+            cancelled=cancelled,
+        )
+    return tmp_path / "run"
+
+
+def test_a_resumed_comparison_keeps_whole_blocks_and_repeats_the_half_one(cut_short: Path):
+    before = Recording.open(cut_short)
+    resumed = resume_comparison(cut_short, force=True).recording
+    runs = resumed.runs
+    assert resumed.complete
+    assert len(runs) == 3 + 1 + 3
+    kept = ["run", "block", "arm", "seed", "p50_ms", "started_at"]
+    assert runs[kept].iloc[:4].equals(before.runs[kept])
+    half = runs.iloc[3]
+    assert bool(half["void"])
+    assert "cut short" in half["why"]
+    again = runs.iloc[4:]
+    assert set(again["block"]) == {1}
+    assert set(again["arm"]) == {"brief", "long", CONTROL}
+    assert set(again["seed"]) == {half["seed"]}
+    assert again.loc[again["arm"] == half["arm"], "attempt"].tolist() == [2]
+    assert resumed.experiment["seeds"] == before.experiment["seeds"]
+    assert resumed.experiment["resumed"][0]["runs_before"] == 4
+
+
+def test_a_complete_comparison_is_not_resumed(measured: tuple[Comparison, Told]):
+    with pytest.raises(UsageError, match="nothing to resume"):
+        resume_comparison(measured[0].recording.path)
 
 
 async def test_cancelling_the_task_waits_for_an_orderly_stop(tmp_path: Path):

@@ -210,3 +210,40 @@ def test_empty_data_and_impossible_confidence_are_refused():
         statistics.hodges_lehmann([])
     with pytest.raises(UsageError, match=r"confidence=1\.5"):
         statistics.signed_rank_interval([0.1], confidence=1.5)
+
+
+def test_one_look_needs_no_more_than_what_is_asked():
+    assert statistics.look_confidences([6], confidence=0.95) == pytest.approx([0.95])
+
+
+@given(
+    st.lists(st.integers(1, 200), min_size=1, max_size=6, unique=True).map(sorted),
+    st.floats(0.5, 0.999),
+)
+def test_all_looks_together_may_err_as_often_as_was_asked(looks: list[int], confidence: float):
+    sure = statistics.look_confidences(looks, confidence=confidence)
+    assert sum(1 - each for each in sure) == pytest.approx(1 - confidence)
+    assert all(confidence - 1e-12 <= each < 1 for each in sure)
+
+
+@pytest.mark.parametrize("looks", [[], [0, 4], [10, 10], [20, 10]])
+def test_looks_ascend(looks: list[int]):
+    with pytest.raises(UsageError, match="do not ascend"):
+        statistics.look_confidences(looks)
+
+
+def test_stopping_at_the_first_look_that_differs_stays_within_the_error_asked():
+    """A lane against itself with heavy tails: 95 % at each look would call 8 % or more different."""
+    draw = np.random.default_rng(11)
+    looks, count = (10, 20), 3_000
+    paid = statistics.look_confidences(looks)
+    alarms = {"paid": 0, "unpaid": 0}
+    for values in draw.standard_t(2, size=(count, looks[-1])):
+        for way, sure in (("paid", paid), ("unpaid", [0.95] * len(looks))):
+            intervals = [
+                statistics.signed_rank_interval(list(values[:look]), confidence=each)
+                for look, each in zip(looks, sure, strict=True)
+            ]
+            alarms[way] += any(low > 0 or high < 0 for low, high in intervals)
+    assert alarms["paid"] / count < 0.05
+    assert alarms["unpaid"] / count > 0.06
