@@ -21,7 +21,7 @@ from resource import RUSAGE_SELF, getrusage
 import psutil
 
 PERIOD_S = 0.1
-LAG_TIMER_S = 0.025  # sees every stall longer than this; 10 ms cost an idle server 1.2 % of a core
+LAG_TIMER_S = 0.04  # sees every stall longer than this; an idle server pays for each time it wakes
 COUNT_EVERY = 10  # samples between two counts of the tasks, at 0.3 us a task
 
 Sample = dict[str, float]
@@ -35,7 +35,7 @@ class Sampler:
 
     A sample holds `at_ns` (monotonic), `cpu_s`, `rss_mb`, `rss_peak_mb`, `threads`,
     `voluntary_switches`, `involuntary_switches` (totals of the process), `loop_lag_ms` (worst
-    lateness of a 25 ms timer since the sample before; uvloop rounds to milliseconds, so an idle loop
+    lateness of a 40 ms timer since the sample before; uvloop rounds to milliseconds, so an idle loop
     shows up to 1), `gc_pause_ms` (sum of the pauses since the sample before), `tasks` of the loop
     (counted once a second), and what `gauges` returns. A stalled loop sends no sample; the first one
     after it carries the stall as its lag.
