@@ -64,9 +64,11 @@ SCENARIO = Scenario(
         Parameter("db_pool", 10, "connections", "database pool", 1, 200),
         Parameter("max_in_flight", 512, "orders", "orders at work at once", 1, 100_000),
         Parameter("max_queue", 0, "orders", "orders in line to begin; beyond it 503", 0, 100_000),
+        Parameter("max_streams", 4, "streams", "of the order history at once, then 503", 1, 1_000),
         Parameter(
             "body_timeout_ms", 5_000.0, "ms", "time for a body to arrive, then 408", 10, 60_000
         ),
+        Parameter("past_orders", 0, "orders", "in the database at the start", 0, 10**7),
         Parameter("stock", 1_000_000, "pieces", "of each product at the start", 0, 10**9),
     ),
     peers=(Peer(ADAPTER, "servers.payment_adapter_service.app:build"),),

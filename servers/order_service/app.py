@@ -17,9 +17,10 @@ from starlette.routing import Route
 
 from labcore.kernel import LabError
 from labcore.lanes import Service, ServiceSetting
-from servers.order_service import contract
+from servers.order_service import contract, listing
 from servers.order_service.admission import Admission
 from servers.order_service.domain import NewOrder, Order
+from servers.order_service.streaming import Streamed, Streams
 from servers.order_service.wiring import OpenLane, open_lane, shop_of
 
 _log = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ class OrderService:
             max_in_flight=int(setting.parameters["max_in_flight"]),
             max_queue=int(setting.parameters["max_queue"]),
         )
+        self._streams = Streams(int(setting.parameters["max_streams"]))
         self._body_timeout_s = float(setting.parameters["body_timeout_ms"]) / 1e3
         self._opened: OpenLane | None = None
 
@@ -70,6 +72,21 @@ class OrderService:
         order = await self._lane.handlers.find_order(order_id) if known else None
         return _reply(contract.found(order, order_id))
 
+    async def list_orders(self, request: Request) -> Response:
+        """`GET /orders`: a stream, at most so many at a time; each holds a database connection."""
+        try:
+            wanted = listing.read_listing(request.query_params)
+        except contract.ProblemError as exc:
+            return _reply(exc.answer)
+        handlers = self._lane.handlers
+        return Streamed(
+            lambda write: handlers.list_orders(wanted, write),
+            self._streams,
+            media_type=listing.MEDIA_TYPE,
+            refusal=_reply(contract.too_many_streams()),
+            failed=_unfinished,
+        )
+
     async def show_product(self, request: Request) -> Response:
         """`GET /products/{sku}`."""
         sku = request.path_params["sku"]
@@ -85,7 +102,11 @@ class OrderService:
         """Orders inside and in line, payment calls under way, and what the lane tells of its pools."""
         inner = {} if self._opened is None else self._opened.gauges()
         downstream = {"downstream_in_flight": self._shop.downstream.under_way}
-        return {**self._admission.gauges(), **downstream, **inner}
+        return {**self._admission.gauges(), **self._streams.gauges(), **downstream, **inner}
+
+    async def end_streams(self) -> None:
+        """End the streams; called before the HTTP server stops, which never tells them."""
+        await self._streams.end()
 
     @property
     def _lane(self) -> OpenLane:
@@ -128,6 +149,7 @@ def build(setting: ServiceSetting) -> Service:
     app = Starlette(
         routes=[
             Route("/orders", service.place, methods=["POST"]),
+            Route("/orders", service.list_orders, methods=["GET"]),
             Route("/orders/{id}", service.show, methods=["GET"]),
             Route("/products/{sku}", service.show_product, methods=["GET"]),
             Route("/healthz", service.healthy, methods=["GET"]),
@@ -139,7 +161,7 @@ def build(setting: ServiceSetting) -> Service:
             Exception: _failure,
         },
     )
-    return Service(app, gauges=service.gauges)
+    return Service(app, gauges=service.gauges, end_streams=service.end_streams)
 
 
 def _is_expected(error: BaseException) -> bool:

@@ -185,6 +185,29 @@ def a_failed_attempt_is_tried_again_under_the_same_key(site: Site) -> None:
         )
 
 
+def the_list_of_orders_has_each_once_and_resumes(site: Site) -> None:
+    """`GET /orders` streams every order once, in the order of their ids; `after` continues; a customer sees only theirs."""
+    with shopper_at(site) as shopper:
+        sku = some_products(1)[0]
+        customer = secrets.choice(sorted(discounts()))
+        placed = {shopper.buy([(sku, 1)], customer=customer).json()["id"] for _ in range(3)}
+        theirs = shopper.orders(customer=customer)
+        ids = [order["id"] for order in theirs]
+        expect(placed <= set(ids), f"{placed} among the orders of customer {customer}, got {ids}")
+        expect({order["customer"] for order in theirs} == {customer}, "nobody else's orders")
+        every = shopper.orders()
+        known = [order["id"] for order in every]
+        expect(known == sorted(set(known)), "each order once, in the order of their ids")
+        expect(placed <= set(known), "the placed orders among all")
+        middle = known[len(known) // 2]
+        rest = [order["id"] for order in shopper.orders(after=middle)]
+        expect(rest == known[len(known) // 2 + 1 :], f"after {middle} the rest, got {len(rest)}")
+        again = shopper.http.get(f"{site.url}/orders/{ids[0]}").json()
+        expect(again == theirs[0], f"a line is the order's document {again}, got {theirs[0]}")
+        names(shopper.http.get(f"{site.url}/orders?after=x"), 422, "after")
+        names(shopper.http.get(f"{site.url}/orders?customer=0"), 422, "customer")
+
+
 def malformed_requests_are_refused_by_name(site: Site) -> None:
     """Each malformed request gets 422 and a problem document that names the field; none breaks anything."""
     with shopper_at(site) as shopper:
@@ -374,6 +397,7 @@ CHECKS: tuple[Check, ...] = (
     payments_that_answer_too_late_are_voided,
     a_payment_that_cannot_be_voided_now_is_voided_later,
     a_failed_attempt_is_tried_again_under_the_same_key,
+    the_list_of_orders_has_each_once_and_resumes,
     malformed_requests_are_refused_by_name,
     oversized_requests_are_refused_unread,
     slow_requests_harm_nobody,

@@ -1,6 +1,7 @@
 """The HTTP contract of the order service: shapes, limits, the status of every outcome.
 
     POST /orders          Idempotency-Key, {customer, payment_token, lines: [{sku, quantity}]}
+    GET  /orders          ?customer=&after=: the stored orders, one JSON document a line (see `listing`)
     GET  /orders/{id}     the stored order, whatever became of it
     GET  /products/{sku}  price and stock
     GET  /healthz         alive
@@ -114,6 +115,11 @@ def problem(
 def shed() -> Answer:
     """The refusal of a service that is full: nothing was done, so coming again is safe."""
     return _later("too many orders are in flight; nothing was done")
+
+
+def too_many_streams() -> Answer:
+    """The refusal of one more stream."""
+    return _later("too many streams are open, or the service stops")
 
 
 def unfinished() -> Answer:

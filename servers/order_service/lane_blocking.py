@@ -5,6 +5,8 @@ thread each wait blocks the thread; on a virtual one it parks, and the carrier r
 """
 
 import random
+from collections.abc import Callable, Generator
+from contextlib import closing
 
 from labcore.kernel import PeerError, RefusedError, new_id
 from labcore.virtual import World
@@ -23,6 +25,7 @@ from servers.order_service.domain import (
     Totals,
     quote,
 )
+from servers.order_service.listing import BATCH_ROWS, Listing, lines
 from servers.order_service.payments import (
     PaymentUnknownError,
     Shop,
@@ -67,6 +70,24 @@ def find_product(world: World, sku: str) -> Product | None:
     """Price and stock, or None."""
     row = _one(world, statements.FIND_PRODUCT, {"sku": sku})
     return None if row is None else statements.product_of(row)
+
+
+def list_orders(world: World, listing: Listing, write: Callable[[bytes], None]) -> None:
+    """Write the orders as fast as they are taken.
+
+    A stream holds its thread to the end: while the reader is slow, a platform thread blocks in `write`,
+    a virtual one parks there.
+    """
+    with closing(_batches(world, listing)) as batches:
+        for batch in batches:
+            write(batch)
+
+
+def _batches(world: World, listing: Listing) -> Generator[bytes, None, None]:
+    streaming = world.database.stream(listing.sql, listing.parameters, batch_rows=BATCH_ROWS)
+    with streaming as batches:
+        for rows in batches:
+            yield lines(rows)
 
 
 def _price_and_reserve(

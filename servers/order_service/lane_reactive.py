@@ -4,8 +4,9 @@
 `timeout` limits each payment attempt and `retry_when` spaces the attempts.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 
@@ -27,6 +28,7 @@ from servers.order_service.domain import (
     Totals,
     quote,
 )
+from servers.order_service.listing import BATCH_ROWS, Listing, lines
 from servers.order_service.payments import (
     PaymentUnknownError,
     Policy,
@@ -38,6 +40,7 @@ from servers.order_service.payments import (
     read_payment,
     void_url,
 )
+from servers.order_service.streaming import Write
 
 UNANSWERED = (TimeoutError, httpx.TransportError)
 
@@ -82,6 +85,22 @@ class ReactiveLane:
         """Price and stock, or None."""
         row = await self._one(statements.FIND_PRODUCT, {"sku": sku})
         return None if row is None else statements.product_of(row)
+
+    async def list_orders(self, listing: Listing, write: Write) -> None:
+        """Write the orders as fast as they are taken: each write asks for one batch more, no further."""
+        await (
+            Flux.from_async_iterable(lambda: self._batches(listing))
+            .limit_rate(1)
+            .map(lines)
+            .concat_map(lambda batch: Mono.from_callable(lambda: write(batch)))
+            .then()
+        )
+
+    async def _batches(self, listing: Listing) -> AsyncGenerator[list[tuple[Any, ...]], None]:
+        streaming = self._database.stream(listing.sql, listing.parameters, batch_rows=BATCH_ROWS)
+        async with streaming as batches:
+            async for rows in batches:
+                yield rows
 
     def _price_and_reserve(self, order_id: str, new: NewOrder) -> Mono[Quoted]:
         reserved = (

@@ -26,6 +26,7 @@ from servers.order_service.domain import (
     Totals,
     quote,
 )
+from servers.order_service.listing import BATCH_ROWS, Listing, lines
 from servers.order_service.payments import (
     PaymentUnknownError,
     Shop,
@@ -37,6 +38,7 @@ from servers.order_service.payments import (
     read_payment,
     void_url,
 )
+from servers.order_service.streaming import Write
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,14 @@ class StructuredLane:
         """Price and stock, or None."""
         row = await self._one(statements.FIND_PRODUCT, {"sku": sku})
         return None if row is None else statements.product_of(row)
+
+    async def list_orders(self, listing: Listing, write: Write) -> None:
+        """Write the orders as fast as they are taken: a full `write` awaits, and the cursor with it."""
+        async with self.database.stream(
+            listing.sql, listing.parameters, batch_rows=BATCH_ROWS
+        ) as batches:
+            async for rows in batches:
+                await write(lines(rows))
 
     async def _price_and_reserve(
         self, order_id: str, new: NewOrder

@@ -60,6 +60,11 @@ class Shopper:
         reply = self.http.get(f"{self.site.url}/products/{sku}")
         return int(reply.raise_for_status().json()["stock"])
 
+    def orders(self, **query: str | int) -> list[dict[str, Any]]:
+        """Every order that the stream of `GET /orders` lists."""
+        reply = self.http.get(f"{self.site.url}/orders", params=query).raise_for_status()
+        return [json.loads(line) for line in reply.content.splitlines()]
+
     def payments(self, keys: Sequence[str]) -> list[dict[str, Any]]:
         """What the adapter knows about the orders with these keys."""
         tokens = {f"tok_{key}" for key in keys}

@@ -145,6 +145,17 @@ SELECT line, sku, quantity, price_cents FROM reservations WHERE order_id = %(ord
 FORGET_VOID = "UPDATE orders SET void_due = false WHERE id = %(id)s RETURNING id"
 
 
+# Real customers, made orders: one disc each, paid, their ids spread as those of real ones are.
+PAST_ORDERS = """
+INSERT INTO orders (id, idempotency_key, fingerprint, instance, customer, status, lines,
+    subtotal_cents, discount_cents, total_cents, payment_id)
+SELECT 'ord_' || left(md5(number::text), 20), 'past-' || number, '', 0, 1 + number %% 23570, 'paid',
+    jsonb_build_array(jsonb_build_object('sku', 'CD-0001', 'quantity', 1,
+        'unit_price_cents', 1499, 'amount_cents', 1499)), 1499, 0, 1499, 'pay_' || number
+FROM generate_series(1, %(count)s) AS number
+"""
+
+
 def opening(new: NewOrder, order_id: str, *, instance: int) -> Parameters:
     """What `OPEN_ORDER` needs."""
     lines = [{"sku": line.sku, "quantity": line.quantity} for line in new.lines]
@@ -242,5 +253,8 @@ def prepare(url: str, values: Values) -> None:
             connection.commit()
             connection.autocommit = True
             cursor.execute("VACUUM ANALYZE products, customers")
+            if values["past_orders"]:  # an empty table known to be empty would be scanned for ever
+                cursor.execute(PAST_ORDERS, {"count": int(values["past_orders"])})
+                cursor.execute("VACUUM ANALYZE orders")
     except psycopg.Error as exc:
         raise EnvironmentFault(f"cannot prepare the checkout's database: {exc}") from exc

@@ -1,9 +1,10 @@
 """How each lane is opened: its pool, its HTTP client, its executor. All by the same numbers."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import anyio
 import httpx
@@ -17,6 +18,7 @@ from labcore.virtual import (
     VirtualThreadExecutor,
     World,
     async_http_client,
+    await_,
     platform_world,
     virtual_world,
 )
@@ -24,8 +26,10 @@ from servers.order_service import lane_blocking
 from servers.order_service.domain import NewOrder, Order, Product
 from servers.order_service.lane_reactive import ReactiveLane
 from servers.order_service.lane_structured import StructuredLane
+from servers.order_service.listing import Listing
 from servers.order_service.payments import ADAPTER, Shop, policy_of
 from servers.order_service.reconcile import Reconciler, new_instance
+from servers.order_service.streaming import Write
 
 Gauges = Callable[[], Mapping[str, float]]
 
@@ -43,6 +47,10 @@ class Handlers(Protocol):
 
     async def find_product(self, sku: str) -> Product | None:
         """Price and stock, or None."""
+        ...
+
+    async def list_orders(self, listing: Listing, write: Write) -> None:
+        """Write the orders as fast as they are taken."""
         ...
 
 
@@ -97,6 +105,7 @@ class BlockingHandlers:
     executor: BlockingExecutor
     world: World
     shop: Shop
+    wait_for: Callable[[Coroutine[Any, Any, None]], None]
 
     async def place(self, new: NewOrder) -> Order:
         """Place an order, or give the answer that its key already has."""
@@ -109,6 +118,14 @@ class BlockingHandlers:
     async def find_product(self, sku: str) -> Product | None:
         """Price and stock, or None."""
         return await self.executor.call(lane_blocking.find_product, self.world, sku)
+
+    async def list_orders(self, listing: Listing, write: Write) -> None:
+        """Write the orders as fast as they are taken."""
+
+        def blocking(data: bytes) -> None:
+            self.wait_for(_written(write, data))
+
+        await self.executor.call(lane_blocking.list_orders, self.world, listing, blocking)
 
     def gauges(self) -> Mapping[str, float]:
         """The executor's and the world's; forks in line for a thread count as waiting for a connection.
@@ -154,10 +171,15 @@ async def _open_threads(
     url: str, shop: Shop, values: Values
 ) -> AsyncIterator[tuple[Handlers, Gauges]]:
     pool = int(values["db_pool"])
+    loop = asyncio.get_running_loop()
+
+    def wait_for(writing: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(writing, loop).result()
+
     # Forks only ask the database: more of them than connections would wait in line for nothing.
     async with platform_world(database_url=url, pool_size=pool, fork_workers=pool) as world:
         with PlatformThreadExecutor(int(values["workers"]), name="worker") as executor:
-            handlers = BlockingHandlers(executor, world, shop)
+            handlers = BlockingHandlers(executor, world, shop, wait_for)
             yield handlers, handlers.gauges
 
 
@@ -166,8 +188,12 @@ async def _open_virtual(
     url: str, shop: Shop, values: Values
 ) -> AsyncIterator[tuple[Handlers, Gauges]]:
     async with virtual_world(database_url=url, pool_size=int(values["db_pool"])) as world:
-        handlers = BlockingHandlers(VirtualThreadExecutor(name="order"), world, shop)
+        handlers = BlockingHandlers(VirtualThreadExecutor(name="order"), world, shop, await_)
         yield handlers, handlers.gauges
+
+
+async def _written(write: Write, data: bytes) -> None:
+    await write(data)
 
 
 OPENERS: Mapping[str, Opener] = {
