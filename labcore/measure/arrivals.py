@@ -12,6 +12,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 import numpy as np
@@ -115,6 +116,16 @@ def trace(offsets_s: Sequence[float] | NDArray[np.float64], speedup: float = 1.0
         )
     duration_s = float(scaled[-1]) * len(times) / (len(times) - 1)
     return Arrivals("trace", duration_s, (scaled * NS_PER_S).astype(np.int64))
+
+
+def replay(moments: Sequence[datetime], speedup: float = 1.0) -> Arrivals:
+    """Recorded moments, such as those at which real orders came in, as a `trace`.
+
+    Raises: UsageError as `trace`, and for moments of which some have a time zone and some have none.
+    """
+    if len({moment.tzinfo is None for moment in moments}) > 1:
+        raise UsageError("a trace that mixes moments with and without time zone; give all with one")
+    return trace([(moment - moments[0]).total_seconds() for moment in moments], speedup)
 
 
 def _named_step(rate_per_s: float, duration_s: float, seed: int) -> Arrivals:

@@ -1,5 +1,6 @@
 import math
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -12,6 +13,11 @@ from labcore.measure.arrivals import NS_PER_S, SHAPES, Arrivals
 
 rates = st.floats(min_value=0.5, max_value=5_000)
 durations = st.floats(min_value=0.05, max_value=5)
+shares = st.floats(min_value=0.01, max_value=0.99)
+speedups = st.floats(min_value=0.01, max_value=1_000)
+gap_lists = st.lists(st.floats(min_value=0, max_value=100), min_size=1, max_size=50).filter(
+    lambda gaps: sum(gaps) > 0.001
+)
 seeds = st.integers(min_value=0, max_value=2**32)
 
 
@@ -94,6 +100,68 @@ def test_a_spike_stands_only_in_its_plateau():
     assert lies_within_five_deviations(counted(drawn, 6, 12), 600)
 
 
+def lies_within(drawn: Arrivals, duration: float) -> bool:
+    offsets = drawn.offsets_ns
+    ascends = bool((np.diff(offsets) >= 0).all())
+    return ascends and bool(((offsets >= 0) & (offsets < duration * NS_PER_S)).all())
+
+
+@given(before=rates, after=rates, duration=durations, share=shares, seed=seeds)
+def test_a_step_keeps_within_its_time_and_offers_both_its_parts(
+    before: float, after: float, duration: float, share: float, seed: int
+):
+    at_s = share * duration
+    drawn = arrivals.step(before, after, duration, at_s=at_s, seed=seed)
+    assert lies_within(drawn, duration)
+    assert lies_within_five_deviations(counted(drawn, 0, at_s), before * at_s)
+    assert lies_within_five_deviations(counted(drawn, at_s, duration), after * (duration - at_s))
+
+
+@given(first=rates, last=rates, duration=durations, share=shares, seed=seeds)
+def test_a_ramp_has_brought_the_integral_of_its_line_by_any_time(
+    first: float, last: float, duration: float, share: float, seed: int
+):
+    drawn = arrivals.ramp(first, last, duration, seed=seed)
+    until_s = share * duration
+    expected = (first + (first + (last - first) * share)) / 2 * until_s
+    assert lies_within(drawn, duration)
+    assert lies_within_five_deviations(counted(drawn, 0, until_s), expected)
+
+
+@given(base=rates, peak=rates, duration=durations, at=shares, width=shares, seed=seeds)
+def test_a_spike_has_its_peak_on_its_plateau_and_its_base_around_it(
+    base: float, peak: float, duration: float, at: float, width: float, seed: int
+):
+    at_s = at * duration
+    width_s = width * (duration - at_s)
+    drawn = arrivals.spike(base, peak, duration, at_s=at_s, width_s=width_s, seed=seed)
+    plateau = counted(drawn, at_s, at_s + width_s)
+    assert lies_within(drawn, duration)
+    assert lies_within_five_deviations(plateau, peak * width_s)
+    assert lies_within_five_deviations(len(drawn) - plateau, base * (duration - width_s))
+
+
+@given(gaps=gap_lists, speedup=speedups)
+def test_a_trace_replayed_faster_has_every_gap_shorter_by_that_factor(
+    gaps: list[float], speedup: float
+):
+    times = np.cumsum([0.0, *gaps])
+    drawn = arrivals.trace(times, speedup)
+    assert len(drawn) == len(times)
+    assert lies_within(drawn, drawn.duration_s)
+    assert np.allclose(drawn.offsets_ns, times / speedup * NS_PER_S, rtol=1e-9, atol=1)
+    assert drawn.rate_per_s == pytest.approx(len(gaps) / sum(gaps) * speedup)
+
+
+@given(gaps=gap_lists, speedup=speedups)
+def test_moments_are_replayed_as_the_times_they_stand_for(gaps: list[float], speedup: float):
+    first = datetime(2026, 11, 23, 8, tzinfo=UTC)
+    moments = [first + timedelta(seconds=float(at)) for at in np.cumsum([0.0, *gaps])]
+    since = [(moment - first).total_seconds() for moment in moments]
+    replayed = arrivals.replay(moments, speedup)
+    assert np.array_equal(replayed.offsets_ns, arrivals.trace(since, speedup).offsets_ns)
+
+
 def test_a_trace_keeps_its_gaps_and_ties_faster():
     drawn = arrivals.trace([10.0, 10.0, 11.0, 14.0], 2)
     assert drawn.offsets_ns.tolist() == [0, 0, 500_000_000, 2_000_000_000]
@@ -123,6 +191,8 @@ def test_a_warmup_is_drawn_apart_from_the_run_it_precedes():
         lambda: arrivals.trace([2.0, 1.0]),
         lambda: arrivals.trace([1.0, 1.0]),
         lambda: arrivals.trace([1.0, 2.0], 0),
+        lambda: arrivals.replay([]),
+        lambda: arrivals.replay([datetime(2026, 1, 1), datetime(2026, 1, 2, tzinfo=UTC)]),  # noqa: DTZ001 - naive
         lambda: arrivals.schedule("bursty", rate_per_s=1, duration_s=1, seed=0),
     ],
 )

@@ -33,7 +33,7 @@ def run(*, quick: bool) -> pd.DataFrame:
             "loop": state,
             "share_of_a_core": statistics.median(seen),
             "spread": max(seen) - min(seen),
-            "least_asked": MOST_ALLOWED_SHARE,
+            "most_allowed": MOST_ALLOWED_SHARE,
         }
         for state, seen in shares.items()
     ).round(5)
