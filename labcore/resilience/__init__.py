@@ -3,6 +3,7 @@
 from labcore.resilience.backoff import Backoff, Jitter, parse_retry_after, retry_after_of
 from labcore.resilience.breaker import (
     TRANSITIONS,
+    BreakerMachine,
     CircuitBreakerConfig,
     CircuitBreakerMetrics,
     SlidingWindowType,
@@ -22,7 +23,7 @@ from labcore.resilience.fallback import Fallback
 from labcore.resilience.gates import Bulkhead, CircuitBreaker, RateLimiter
 from labcore.resilience.limiter import RateLimiterConfig, RateLimiterMetrics
 from labcore.resilience.policies import Policies, Policy
-from labcore.resilience.retry import RetryConfig, RetryMetrics
+from labcore.resilience.retry import RetryCall, RetryConfig, RetryMetrics
 from labcore.resilience.retrying import Retry, RetryBudget
 from labcore.resilience.stream import Operator
 from labcore.resilience.time_limiter import TimeLimiter, TimeLimiterConfig, TimeLimiterMetrics
@@ -32,6 +33,7 @@ __all__ = [
     "TRANSITIONS",
     "Backoff",
     "Blocking",
+    "BreakerMachine",
     "Bulkhead",
     "BulkheadConfig",
     "BulkheadFullError",
@@ -55,6 +57,7 @@ __all__ = [
     "RequestNotPermittedError",
     "Retry",
     "RetryBudget",
+    "RetryCall",
     "RetryConfig",
     "RetryMetrics",
     "SlidingWindowType",
