@@ -5,9 +5,11 @@ depend on the machine; ratios within one table are what carries over.
 """
 
 import importlib
+import inspect
 import pkgutil
+from collections.abc import Mapping
 from types import ModuleType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,12 +19,16 @@ from labcore.kernel import EnvironmentFault, UsageError
 
 def benchmarks() -> list[str]:
     """The names there are, one a module of this package; packages in it hold what they share."""
-    return sorted(found.name for found in pkgutil.iter_modules(__path__) if not found.ispkg)
+    names = (found.name for found in pkgutil.iter_modules(__path__) if not found.ispkg)
+    return sorted(name.replace("_", "-") for name in names)
 
 
 def bench(
     name: Annotated[str, typer.Argument(help="Which benchmark; without it, lists them.")] = "",
     quick: Annotated[bool, typer.Option(help="Fewer repeats: a look, not a figure.")] = False,
+    lanes: Annotated[str, typer.Option(help="Only these lanes, by commas, where it has any.")] = "",
+    rate: Annotated[float, typer.Option(help="Per second, where it has a rate; 0: its own.")] = 0,
+    seconds: Annotated[float, typer.Option(help="How long, where one may say; 0: its own.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Run one benchmark and print its table."""
@@ -36,16 +42,27 @@ def bench(
         return
     if name not in benchmarks():
         raise UsageError(f"no benchmark {name!r}; there are: {', '.join(benchmarks())}")
-    table = _load(name).run(quick=quick)
+    benchmark = _load(name)
+    chosen = {"lanes": lanes.split(",") if lanes else None, "rate": rate, "seconds": seconds}
+    table = benchmark.run(quick=quick, **_options(name, benchmark, chosen))
     if as_json:
         print_json({"benchmark": name, "rows": table.to_dict(orient="records")})
     else:
         typer.echo(table.to_string(index=False))
 
 
+def _options(name: str, benchmark: ModuleType, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """What was chosen. Raises: UsageError for an option that this benchmark does not have."""
+    given = {option: value for option, value in chosen.items() if value}
+    strange = sorted(set(given) - set(inspect.signature(benchmark.run).parameters))
+    if strange:
+        raise UsageError(f"benchmark {name!r} has no option --{strange[0]}")
+    return given
+
+
 def _load(name: str) -> ModuleType:
     try:
-        return importlib.import_module(f"{__name__}.{name}")
+        return importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
     except ModuleNotFoundError as exc:
         raise EnvironmentFault(
             f"benchmark {name!r} needs the package {exc.name!r}: pip install 'concurrency-workbench[benchmarks]'"
