@@ -11,6 +11,7 @@ from labcore.show.charts import (
     paired_ratios,
     percentile_curve,
     resource_timeline,
+    retry_storm,
     throughput_against_concurrency,
     verdict_forest,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "print_summary",
     "render_report",
     "resource_timeline",
+    "retry_storm",
     "summary_text",
     "throughput_against_concurrency",
     "verdict_forest",

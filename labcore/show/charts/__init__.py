@@ -12,6 +12,7 @@ from labcore.show.charts.latency import latency_over_time
 from labcore.show.charts.load import latency_against_rate, throughput_against_concurrency
 from labcore.show.charts.pairs import paired_ratios
 from labcore.show.charts.percentiles import percentile_curve
+from labcore.show.charts.storm import retry_storm
 from labcore.show.charts.timeline import resource_timeline
 
 CHARTS: tuple[Callable[[Recording], Chart], ...] = (
@@ -35,6 +36,7 @@ __all__ = [
     "paired_ratios",
     "percentile_curve",
     "resource_timeline",
+    "retry_storm",
     "throughput_against_concurrency",
     "verdict_forest",
 ]
