@@ -1,12 +1,14 @@
 """Each void rule fires alone, above its limit and not at it."""
 
 import math
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from labcore.measure.judgement import RULES, findings
+from labcore.measure.judgement import RULES, Finding, findings
 from labcore.measure.record import RunRow
 
 MakeRow = Callable[..., RunRow]
@@ -46,6 +48,21 @@ def test_a_healthy_run_is_valid(make_row: MakeRow):
 
 def test_every_rule_has_its_case():
     assert [case[0] for case in CASES] == [rule.name for rule in RULES]
+
+
+def test_the_documented_table_is_the_table(make_row: MakeRow):
+    healthy = make_row(p50_ms=1.0)
+    documented = re.findall(
+        r"^\| ([a-z][^|]*?) \| [^|]+ \| ([^|,]+?)(?:, [^|]*)? \| (driver)? ?\|$",
+        (Path(__file__).parents[2] / "docs" / "benchmarks.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    table = []
+    for rule in RULES:
+        sentence = Finding(rule, 0.0, rule.limit(healthy)).sentence
+        limit = re.findall(r"limit ([^)]+)\)", sentence)
+        table.append((rule.name, limit[0], "driver" if rule.driver else ""))
+    assert documented == table
 
 
 @pytest.mark.parametrize(("name", "at", "above"), CASES)
