@@ -5,7 +5,7 @@ from enum import Enum
 from itertools import count
 from typing import Any
 
-from labcore.reactive.core import Down, Feed, Link, Source
+from labcore.reactive.core import IDLE, Down, Feed, Source, Step
 from labcore.reactive.spec import Subscription
 
 
@@ -64,47 +64,79 @@ class Recording:
             self.marks.append(Mark(moment, kind, value, subscription, next(_order)))
 
 
+class Recorder(Step[Any]):
+    """Marks what passes.
+
+    Over, it knows the recording no more: the recording keeps an error, whose traceback leads to the
+    stages that the error came through, and from them to what is below, which is here.
+    """
+
+    __slots__ = ("number", "recording")
+
+    def __init__(self, down: Down[Any], recording: Recording) -> None:
+        super().__init__(down)
+        recording.subscriptions += 1
+        self.number = recording.subscriptions
+        self.recording: Recording | None = recording
+
+    @property
+    def live(self) -> bool:
+        """Whether it has neither ended nor been cancelled."""
+        return self.recording is not None
+
+    def mark(self, kind: MarkKind, value: Any = None) -> None:
+        """One mark more."""
+        if self.recording is not None:
+            self.recording.add(self.scope.now_s(), kind, value, self.number)
+
+    def start(self, subscription: Subscription) -> None:
+        """Stands between, to see what is asked for."""
+        self.mark(MarkKind.SUBSCRIBE)
+        self.up = subscription
+        self.down.start(self)
+
+    def request(self, n: int) -> None:
+        """Demand from below."""
+        self.mark(MarkKind.REQUEST, n)
+        self.up.request(n)
+
+    def cancel(self) -> None:
+        """The subscriber has gone."""
+        self.mark(MarkKind.CANCEL)
+        self.recording = None
+        up, self.up = self.up, IDLE
+        up.cancel()
+
+    def offer(self, value: Any) -> bool:
+        """Marked before it is passed on, so that what it causes below comes after it."""
+        recording = self.recording
+        if recording is None:
+            return self.down.offer(value)
+        position = len(recording.marks)
+        self.mark(MarkKind.NEXT, value)
+        used = self.down.offer(value)
+        if not used and position < len(recording.marks):
+            seen = recording.marks[position]
+            recording.marks[position] = replace(seen, kind=MarkKind.DROP)
+        return used
+
+    def fail(self, error: Exception) -> None:
+        """The end by failure."""
+        self.mark(MarkKind.ERROR, error)
+        self.recording = None
+        super().fail(error)
+
+    def complete(self) -> None:
+        """The end by success."""
+        self.mark(MarkKind.COMPLETE)
+        self.recording = None
+        super().complete()
+
+
 def recorded(source: Source[Any], recording: Recording) -> Feed:
     """The feed of record."""
 
     def feed(down: Down[Any]) -> None:
-        recording.subscriptions += 1
-        number = recording.subscriptions
-        now_s = down.scope.now_s
-
-        def mark(kind: MarkKind, value: Any = None) -> None:
-            recording.add(now_s(), kind, value, number)
-
-        def start(subscription: Subscription) -> None:
-            def request(n: int) -> None:
-                mark(MarkKind.REQUEST, n)
-                subscription.request(n)
-
-            def cancel() -> None:
-                mark(MarkKind.CANCEL)
-                subscription.cancel()
-
-            mark(MarkKind.SUBSCRIBE)
-            down.start(Link(request, cancel))
-
-        def offer(value: Any) -> bool:
-            # Marked before it is passed on, so that what it causes below comes after it.
-            position = len(recording.marks)
-            mark(MarkKind.NEXT, value)
-            used = down.offer(value)
-            if not used and position < len(recording.marks):
-                seen = recording.marks[position]
-                recording.marks[position] = replace(seen, kind=MarkKind.DROP)
-            return used
-
-        def fail(error: Exception) -> None:
-            mark(MarkKind.ERROR, error)
-            down.fail(error)
-
-        def complete() -> None:
-            mark(MarkKind.COMPLETE)
-            down.complete()
-
-        source.feed(Down(start, offer, fail, complete, down.scope, down.context))
+        source.feed(Recorder(down, recording))
 
     return feed

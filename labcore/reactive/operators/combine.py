@@ -40,6 +40,10 @@ class InTurn(Relay):
         super().__init__(down)
         self.rest = rest
 
+    def ended(self) -> None:
+        """Cancelled: no source is next."""
+        self.rest = iter(())
+
     def complete(self) -> None:
         """The next one, if there is one."""
         for source in self.rest:

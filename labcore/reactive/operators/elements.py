@@ -91,6 +91,7 @@ def answer(down: Down[Any], stop: Stop, error: Exception, value: Any) -> bool:
     if final is None:
         return False
     stop(final)
+    del final  # what the action raised has come through frames that this one called
     return True
 
 

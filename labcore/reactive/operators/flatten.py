@@ -155,6 +155,7 @@ class FlatMap(Step[Any]):
                 return False
             self.up.cancel()
             self.fail(final)
+            del final  # its traceback knows this frame
             return True
         if inner.scalar is not MISSING:
             return self.pass_scalar(inner.scalar)
@@ -312,6 +313,7 @@ class Worker:
             final = refused(hub.down, error, None)
             if final is not None:
                 hub.fail(final)
+                del final  # its traceback knows this frame
             else:
                 hub.free()
                 if pending:
@@ -378,6 +380,7 @@ class ConcatMap(Step[Any]):
             if final is None:
                 return False
             self.fail(final)
+            del final  # its traceback knows this frame
             return True
         self.active = True
         source.feed(Part(self))
