@@ -8,7 +8,8 @@ machine's monotonic clock.
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Generic, TypeVar
 
 from labcore.reactive import Mono
@@ -76,6 +77,31 @@ class Gate(Generic[M]):
             raise
         self._succeeded(passage, world.now_s, value)
         return value
+
+    @asynccontextmanager
+    async def entered_async(self) -> AsyncIterator[None]:
+        """`async with gate.entered_async(): …`: the block is the call, as in `call_async`."""
+        loop = asyncio.get_running_loop()
+        passage = self._machine.passage()
+        await self._enter_task(passage, loop)
+        try:
+            yield
+        except BaseException as exc:
+            self._failed(passage, loop.time, exc)
+            raise
+        self._succeeded(passage, loop.time, None)
+
+    @contextmanager
+    def entered(self, world: Blocking) -> Iterator[None]:
+        """`with gate.entered(world): …`: the block is the call, as in `call`."""
+        passage = self._machine.passage()
+        self._enter_thread(passage, world)
+        try:
+            yield
+        except BaseException as exc:
+            self._failed(passage, world.now_s, exc)
+            raise
+        self._succeeded(passage, world.now_s, None)
 
     def operator(self) -> Operator:
         """A function from stream to stream: each subscription of what it gives is one call.

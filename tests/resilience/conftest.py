@@ -1,7 +1,8 @@
 """One call, three faces, one virtual clock: a row of the table runs the same on each."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -11,7 +12,7 @@ import pytest
 from labcore.reactive import Mono
 from labcore.reactive.testing.virtual_time import VirtualTime, VirtualTimeLoop
 from labcore.resilience import Blocking, Event, Policy
-from labcore.virtual import BlockingExecutor, VirtualThreadExecutor, sleep
+from labcore.virtual import BlockingExecutor, PlatformThreadExecutor, VirtualThreadExecutor, sleep
 
 
 @pytest.fixture(scope="session")
@@ -77,6 +78,26 @@ class VirtualWorld:
     def now_s(self) -> float:
         """The loop's clock."""
         return asyncio.get_running_loop().time()
+
+
+class PlatformWorld:
+    """A world that blocks OS threads."""
+
+    def __init__(self) -> None:
+        self.forks: BlockingExecutor = PlatformThreadExecutor(2, name="fork")
+        self.sleep: Callable[[float], object] = time.sleep
+
+    def now_s(self) -> float:
+        """The machine's clock."""
+        return time.monotonic()
+
+
+@pytest.fixture
+def world() -> Iterator[PlatformWorld]:
+    """OS threads, real time."""
+    made = PlatformWorld()
+    yield made
+    made.forks.shutdown()
 
 
 async def _task(policy: Policy, work: Work) -> object:

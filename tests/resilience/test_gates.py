@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -13,6 +13,7 @@ from labcore.reactive import Flux, Mono
 from labcore.resilience import (
     Bulkhead,
     BulkheadConfig,
+    BulkheadFullError,
     CallNotPermittedError,
     CircuitBreaker,
     CircuitBreakerConfig,
@@ -22,31 +23,12 @@ from labcore.resilience import (
     RequestNotPermittedError,
     State,
 )
-from labcore.virtual import BlockingExecutor, PlatformThreadExecutor
+from labcore.virtual import PlatformThreadExecutor
 
-from .conftest import at_rest
+from .conftest import PlatformWorld, at_rest
 
 THREADS = 64
 PATIENCE_S = 15.0  # real threads on a busy machine: a bound against hanging, not a measurement
-
-
-class PlatformWorld:
-    """A world that blocks OS threads."""
-
-    def __init__(self) -> None:
-        self.forks: BlockingExecutor = PlatformThreadExecutor(2, name="fork")
-        self.sleep: Callable[[float], object] = time.sleep
-
-    def now_s(self) -> float:
-        """The machine's clock."""
-        return time.monotonic()
-
-
-@pytest.fixture
-def world() -> Iterator[PlatformWorld]:
-    made = PlatformWorld()
-    yield made
-    made.forks.shutdown()
 
 
 def on_all_threads(work: Callable[[int], object]) -> list[object]:
@@ -204,6 +186,29 @@ def test_a_thread_gets_the_place_that_a_task_gives_up(world: PlatformWorld):
         return ["task", await (await bulkhead.call_async(hold))]
 
     assert asyncio.run(main()) == ["task", "thread"]
+    assert bulkhead.metrics().in_use == 0
+
+
+def test_a_block_is_a_call_for_threads(world: PlatformWorld):
+    breaker = CircuitBreaker()
+    with breaker.entered(world):
+        assert breaker.metrics().buffered_calls == 0
+    with pytest.raises(OSError, match="down"), breaker.entered(world):
+        fail()
+    metrics = breaker.metrics()
+    assert (metrics.buffered_calls, metrics.failed_calls) == (2, 1)
+
+
+async def test_a_block_is_a_call_for_tasks():
+    bulkhead = Bulkhead(BulkheadConfig(1))
+    async with bulkhead.entered_async():
+        assert bulkhead.metrics().in_use == 1
+        with pytest.raises(BulkheadFullError):
+            async with bulkhead.entered_async():
+                pass
+    with pytest.raises(OSError, match="down"):
+        async with bulkhead.entered_async():
+            fail()
     assert bulkhead.metrics().in_use == 0
 
 
