@@ -10,6 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
@@ -315,19 +316,18 @@ class _AsExecutor:
 
     def submit(self, work: Callable[..., T], *args: Any) -> "Future[T]":
         future: Future[T] = Future()
-
-        def run() -> None:
-            if not future.set_running_or_notify_cancel():
-                return
-            try:
-                result = work(*args)
-            except BaseException as error:  # noqa: BLE001 - a future carries whatever was raised
-                future.set_exception(error)
-            else:
-                future.set_result(result)
-
-        self._scheduler.execute(run)
+        self._scheduler.execute(partial(_carry_out, future, work, args))
         return future
+
+
+def _carry_out(future: "Future[T]", work: Callable[..., T], args: tuple[Any, ...]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        future.set_result(work(*args))
+    except BaseException as error:  # noqa: BLE001 - a future carries whatever was raised
+        future.set_exception(error)
+    del future  # an error in it knows this frame by its traceback
 
 
 def running_loop() -> asyncio.AbstractEventLoop:
