@@ -1,4 +1,4 @@
-"""Floor 0: clock, errors, ids, config. Knows nothing of the rest of the house."""
+"""Floor 0: clock, errors, trace, ids, config. Knows nothing of the rest of the house."""
 
 from labcore.kernel.clock import Clock, ManualClock, SystemClock, utc_now
 from labcore.kernel.config import DATABASE_URL_VARIABLE, cache_dir, database_url, runs_dir
@@ -12,23 +12,39 @@ from labcore.kernel.errors import (
     VoidRunError,
 )
 from labcore.kernel.ids import new_id, new_run_id
+from labcore.kernel.trace import (
+    TRACING,
+    Kind,
+    Span,
+    Trace,
+    current_trace,
+    trace_in,
+    traced,
+)
 
 __all__ = [
     "DATABASE_URL_VARIABLE",
+    "TRACING",
     "Clock",
     "EnvironmentFault",
     "InterruptedRunError",
+    "Kind",
     "LabError",
     "ManualClock",
     "PeerError",
     "RefusedError",
+    "Span",
     "SystemClock",
+    "Trace",
     "UsageError",
     "VoidRunError",
     "cache_dir",
+    "current_trace",
     "database_url",
     "new_id",
     "new_run_id",
     "runs_dir",
+    "trace_in",
+    "traced",
     "utc_now",
 ]

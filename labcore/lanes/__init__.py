@@ -22,6 +22,7 @@ from labcore.lanes.launch.database import DatabaseServer
 from labcore.lanes.launch.http import hosted
 from labcore.lanes.launch.process import Child
 from labcore.lanes.stage import Deployment, Stage
+from labcore.lanes.tracing import trace_lane, trace_request
 
 __all__ = [
     "Check",
@@ -49,4 +50,6 @@ __all__ = [
     "parse_lane",
     "scenario",
     "scenarios",
+    "trace_lane",
+    "trace_request",
 ]

@@ -75,6 +75,7 @@ class Stage:
         *,
         cpus: frozenset[int] | None = None,
         on_sample: SampleHandler | None = None,
+        tracing: bool = False,
     ) -> "Deployment":
         """A lane ready to be entered.
 
@@ -84,11 +85,12 @@ class Stage:
             on_sample: called ten times a second with what the server says of itself (see
                 `labcore.lanes.launch.sampler`), with `run_delay_s` added to one a second
                 and to the last.
+            tracing: let requests be traced (see `trace_request`); never while measuring.
 
         Raises: UsageError for a lane the scenario does not have.
         """
         chosen = self.scenario.lane(lane) if isinstance(lane, str) else lane
-        return Deployment(self, chosen, cpus=cpus, on_sample=on_sample)
+        return Deployment(self, chosen, cpus=cpus, on_sample=on_sample, tracing=tracing)
 
     def fresh_database(self) -> str | None:
         """The URL of a new copy of the prepared template."""
@@ -135,6 +137,7 @@ class Deployment:
         *,
         cpus: frozenset[int] | None,
         on_sample: SampleHandler | None,
+        tracing: bool,
     ) -> None:
         self.lane = lane
         self.url = ""
@@ -142,6 +145,7 @@ class Deployment:
         self.server: Child | None = None
         self._stage = stage
         self._cpus = cpus
+        self._tracing = tracing
         self._relay = None if on_sample is None else _Relay(on_sample)
         self._database_url: str | None = None
         self._cleanup = ExitStack()
@@ -227,7 +231,7 @@ class Deployment:
             "log_dir": self._stage.log_dir,
         }
         if isinstance(lane, Lane):
-            return hosted(lane.target, setting, **options)
+            return hosted(lane.target, setting, tracing=self._tracing, **options)
         if lane.command is None:
             raise UsageError(f"lane {lane.name!r} has neither a URL nor a command")
         return supervised(lane.command, setting, **options)

@@ -35,6 +35,7 @@ from labcore.virtual.thread import (
     sleep,
     start_virtual_thread,
 )
+from labcore.virtual.tracing import stepped, traced_tasks
 from labcore.virtual.world import World, platform_world, virtual_world
 
 __all__ = [
@@ -67,5 +68,7 @@ __all__ = [
     "send",
     "sleep",
     "start_virtual_thread",
+    "stepped",
+    "traced_tasks",
     "virtual_world",
 ]

@@ -10,11 +10,11 @@ from types import TracebackType
 from typing import Any, LiteralString, Protocol, Self
 
 import psycopg
-from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
 from labcore.kernel import UsageError
 from labcore.virtual.errors import database_errors, opening_errors
 from labcore.virtual.thread import await_
+from labcore.virtual.tracing import async_pool, pool
 
 Row = tuple[Any, ...]
 Parameters = Mapping[str, Any] | Sequence[Any] | None
@@ -77,7 +77,7 @@ class AsyncDatabase:
     """The pool of the event-loop lanes: as `Database`, awaited. Open it with `async with`."""
 
     def __init__(self, url: str, *, size: int, pool_timeout_s: float = POOL_TIMEOUT_S) -> None:
-        self._pool = AsyncConnectionPool(
+        self._pool = async_pool(
             url,
             kwargs=dict(CONNECTION_SETTINGS),
             min_size=_checked(size),
@@ -196,7 +196,7 @@ class PlatformDatabase:
     """A pool that blocks the OS thread waiting for it."""
 
     def __init__(self, url: str, *, size: int, pool_timeout_s: float = POOL_TIMEOUT_S) -> None:
-        self._pool = ConnectionPool(
+        self._pool = pool(
             url,
             kwargs=dict(CONNECTION_SETTINGS),
             min_size=_checked(size),

@@ -10,7 +10,7 @@ import contextvars
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -18,10 +18,11 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 import anyio
 
-from labcore.kernel import UsageError
+from labcore.kernel import TRACING, UsageError
 from labcore.virtual.carrier import Carrier, running_loop
 from labcore.virtual.future import VirtualFuture, refuse_on_an_event_loop
 from labcore.virtual.thread import VirtualThread, carry
+from labcore.virtual.tracing import TracedFuture, awaited, queued
 
 T = TypeVar("T")
 # The bounded executors whose threads may be waiting for the code that runs, however indirectly.
@@ -75,6 +76,8 @@ class PlatformThreadExecutor(ThreadPoolExecutor):
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> "Future[T]":
         """Queue work; it sees the caller's context variables."""
         context = contextvars.copy_context()
+        if TRACING.on:
+            fn = queued(fn, what=f"{self.name} pool", runs_on_thread=True)
         future = super().submit(context.run, self._count_busy, fn, args, kwargs)
         with self._counter:
             self._outstanding += 1
@@ -88,15 +91,18 @@ class PlatformThreadExecutor(ThreadPoolExecutor):
         interrupted: the caller waits for it to end, drops its outcome and is then cancelled.
         """
         future = self.submit(fn, *args)
+        outcome: Awaitable[T] = asyncio.wrap_future(future)
+        if TRACING.on:
+            outcome = awaited(f"{self.name} thread", outcome)
         try:
-            return await asyncio.wrap_future(future)
+            return await outcome
         except asyncio.CancelledError:
             await _until_done(future)
             raise
 
     def latch(self) -> "Future[Any]":
         """A future that blocks the OS thread waiting for it."""
-        return Future()
+        return TracedFuture() if TRACING.on else Future()
 
     def for_forks(self) -> "PlatformThreadExecutor":
         """This pool, or a new one of its size for work that this pool's work began.
@@ -185,6 +191,8 @@ class VirtualThreadExecutor(Executor):
         """Start a virtual thread; it sees the caller's context variables."""
         running = running_loop()
         context = contextvars.copy_context()
+        if TRACING.on:
+            fn = queued(fn, what=f"{self.name} carrier", runs_on_thread=False)
         if self._limit is not None:
             context.run(_begun_by.set, _begun_by.get() | {self})
         with self._idle:

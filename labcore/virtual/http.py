@@ -18,6 +18,7 @@ from httpx_aiohttp import AiohttpTransport
 
 from labcore.virtual.errors import http_errors
 from labcore.virtual.thread import await_
+from labcore.virtual.tracing import async_client, http_client
 
 TIMEOUT_S = 10.0
 CONNECTIONS = 1_000  # in all; a lane is bounded by its own limits, not by its client
@@ -70,7 +71,7 @@ class HttpClient(Protocol):
 def async_http_client(*, timeout_s: float = TIMEOUT_S) -> httpx.AsyncClient:
     """The client of every lane that waits on an event loop; open it with `async with`."""
     limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
-    return httpx.AsyncClient(
+    return async_client(
         transport=AiohttpTransport(limits=limits), timeout=timeout_s, trust_env=False
     )
 
@@ -166,7 +167,7 @@ class PlatformHttpClient(_Verbs):
     def _client(self) -> httpx.Client:
         own: _Own | None = getattr(self._local, "own", None)
         if own is None:
-            own = self._local.own = _Own(httpx.Client(verify=self._tls, trust_env=False))
+            own = self._local.own = _Own(http_client(verify=self._tls, trust_env=False))
             closing = weakref.finalize(own, own.client.close)  # with its thread, or by `close`
             with self._lock:
                 self._closing = [*(close for close in self._closing if close.alive), closing]

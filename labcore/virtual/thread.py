@@ -25,8 +25,9 @@ from typing import Any, TypeVar, cast
 
 import greenlet
 
-from labcore.kernel import UsageError
+from labcore.kernel import TRACING, UsageError
 from labcore.virtual.carrier import running_loop
+from labcore.virtual.tracing import mounted
 
 T = TypeVar("T")
 OnEnd = Callable[[Any, BaseException | None], None]  # the value, or the error
@@ -46,6 +47,7 @@ class VirtualThread(greenlet.greenlet):
     _timer: asyncio.Handle | None = None  # parked until it rings
     _interrupted = False
     _joining: "tuple[asyncio.Future[None], ...]" = ()
+    parked_ns = 0  # since when, where it is traced
 
     def __init__(
         self,
@@ -136,22 +138,30 @@ class VirtualThread(greenlet.greenlet):
     def carried_by(self, task: "asyncio.Task[Any] | None") -> None:
         """Let that task await whatever this thread waits for."""
         self._task = task
+        if TRACING.on and task is not None:
+            task.set_name(self.name)  # what it awaits is the thread's wait
 
     def mount(self, *arguments: Any) -> Any:
         """Run until the next park or the end, from whichever greenlet calls. Raises what ends it."""
         self.parent = greenlet.getcurrent()
+        unmounted = mounted(self) if TRACING.on else None
         try:
             return self.switch(*arguments)
         finally:
+            if unmounted is not None:
+                unmounted()
             if self._joining and self.dead:
                 self._wake_joining()
 
     def mount_with(self, error: BaseException) -> Any:
         """As `mount`, raising the error inside."""
         self.parent = greenlet.getcurrent()
+        unmounted = mounted(self) if TRACING.on else None
         try:
             return self.throw(error)
         finally:
+            if unmounted is not None:
+                unmounted()
             if self._joining and self.dead:
                 self._wake_joining()
 
@@ -189,7 +199,7 @@ class VirtualThread(greenlet.greenlet):
             self._be_carried(awaitable), context=greenlet.getcurrent().gr_context
         )
         task.add_done_callback(partial(self._carrier_gone, awaitable))
-        self._task = task
+        self.carried_by(task)
         value = self._unmount()
         self._raise_if_interrupted()
         return cast("T", value)

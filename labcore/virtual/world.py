@@ -29,6 +29,7 @@ from labcore.virtual.http import (
     async_http_client,
 )
 from labcore.virtual.scope import Policy, StructuredTaskScope
+from labcore.virtual.tracing import blocking
 
 
 class Sleep(Protocol):
@@ -85,7 +86,7 @@ async def platform_world(
     http = PlatformHttpClient()
     try:
         await forks.call(database.open)
-        yield World(database, http, time.sleep, forks)
+        yield World(database, http, blocking("sleep", time.sleep), forks)
     finally:
         await forks.call(database.close)
         forks.shutdown()

@@ -19,13 +19,15 @@ import uvicorn
 import uvloop
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from labcore.kernel import LabError, PeerError, UsageError
+from labcore.kernel import TRACING, LabError, PeerError, UsageError
 from labcore.lanes.contract import Service, ServiceSetting
 from labcore.lanes.launch.context import ChildContext
 from labcore.lanes.launch.guard import DEADLINE_S, guarded
 from labcore.lanes.launch.process import Child, EventHandler
 from labcore.lanes.launch.sampler import Sampler
 from labcore.lanes.launch.target import load_target
+from labcore.lanes.launch.traces import TracedApp
+from labcore.virtual import traced_tasks
 
 TARGET = f"{__name__}:run"
 BACKLOG = 2048  # a burst of connections must not be refused by the listening queue
@@ -42,6 +44,7 @@ def hosted(
     cpus: frozenset[int] | None = None,
     log_dir: Path | None = None,
     deadline_s: float = DEADLINE_S,
+    tracing: bool = False,
 ) -> Child:
     """A child, not yet started, that hosts the service built by `target` (`module:function`).
 
@@ -55,6 +58,7 @@ def hosted(
         cpus: the cores it may use.
         log_dir: where its log stays; without it the log goes with the child.
         deadline_s: how long a client may take for the head of a request (see `guard`).
+        tracing: trace the requests that ask for it (see `traces`); never while measuring.
 
     Raises: UsageError for a deadline that is not positive.
     """
@@ -67,6 +71,7 @@ def hosted(
         "database_url": setting.database_url,
         "peers": dict(setting.peers),
         "deadline_s": deadline_s,
+        "tracing": tracing,
     }
     return Child(TARGET, wire, name=name, on_event=on_event, cpus=cpus, log_dir=log_dir)
 
@@ -78,6 +83,7 @@ def run(context: ChildContext) -> None:
 
     Raises: UsageError when the target builds no `Service`; PeerError when its start-up fails.
     """
+    TRACING.on = bool(context.setting["tracing"])  # before anything is built that has hooks
     service = build_service(context.setting)
     with contextlib.closing(listening_socket()) as listener:
         try:
@@ -181,7 +187,11 @@ async def _serve(context: ChildContext, service: Service, listener: socket.socke
         lambda: {**server.gauges(), **service.gauges()},
         emit=lambda sample: context.offer("sample", sample),
     )
-    server = HostedServer(_config(Surroundings(service.app, sampler), context.setting))
+    app: ASGIApp = service.app
+    if TRACING.on:
+        app = TracedApp(app)
+        loop.set_task_factory(traced_tasks)  # type: ignore[arg-type]  # typeshed also wants generators
+    server = HostedServer(_config(Surroundings(app, sampler), context.setting))
     async with asyncio.TaskGroup() as group:
         group.create_task(server.serve(sockets=[listener]))
         await server.serving.wait()
