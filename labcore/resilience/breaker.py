@@ -370,9 +370,10 @@ class BreakerPassage:
             return
         machine = self._machine
         duration_s = max(0.0, now_s - self._began_s)
-        machine.tell(_KINDS[outcome], now_s, duration_s=duration_s, error=error)
-        if outcome in {Outcome.SUCCESS, Outcome.FAILURE}:
-            failed = outcome is Outcome.FAILURE
+        if machine.heard:
+            machine.tell(_KINDS[outcome], now_s, duration_s=duration_s, error=error)
+        failed = outcome is Outcome.FAILURE
+        if failed or outcome is Outcome.SUCCESS:
             machine.settle(permit, now_s, duration_s=duration_s, failed=failed)
         else:
             machine.release(permit, now_s)

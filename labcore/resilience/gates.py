@@ -45,6 +45,7 @@ class Gate(Generic[M]):
 
     def on_event(self, listener: Listener) -> Callable[[], None]:
         """Tell that listener of every decision; what is returned ends it."""
+        self._machine.heard = True
         return self._listeners.add(listener)
 
     async def call_async(self, fn: Callable[[], Awaitable[T]]) -> T:
@@ -55,6 +56,8 @@ class Gate(Generic[M]):
         loop = asyncio.get_running_loop()
         passage = self._machine.passage()
         await self._enter_task(passage, loop)
+        if not self._machine.ends_matter:
+            return await fn()
         try:
             value = await fn()
         except BaseException as exc:
@@ -70,6 +73,8 @@ class Gate(Generic[M]):
         """
         passage = self._machine.passage()
         self._enter_thread(passage, world)
+        if not self._machine.ends_matter:
+            return fn()
         try:
             value = fn()
         except BaseException as exc:
@@ -116,18 +121,22 @@ class Gate(Generic[M]):
         passage = self._machine.passage()
         signal = TaskSignal(loop)
         wait_s = self._enter(passage, loop.time(), signal.arm)
+        stream = self._watched(passage, loop, source) if self._machine.ends_matter else source
+        if wait_s:
+            stream = _after(lambda: self._wait_in_task(passage, loop, signal, wait_s), stream)
+        elif not self._machine.ends_matter:
+            return stream
+        return stream.do_on_cancel(lambda: self._end(passage, loop.time(), Outcome.CANCELLED))
 
+    def _watched(self, passage: Passage, loop: asyncio.AbstractEventLoop, source: Any) -> Any:
         def succeeded(value: object = None) -> None:
             self._succeeded(passage, loop.time, value)
 
         # A Mono's value is its end: the permit is free before anybody below sees the value.
         running = source.do_on_next(succeeded) if isinstance(source, Mono) else source
-        watched = running.do_on_complete(succeeded).do_on_error(
+        return running.do_on_complete(succeeded).do_on_error(
             lambda error: self._failed(passage, loop.time, error)
         )
-        if wait_s:
-            watched = _after(lambda: self._wait_in_task(passage, loop, signal, wait_s), watched)
-        return watched.do_on_cancel(lambda: self._end(passage, loop.time(), Outcome.CANCELLED))
 
     async def _enter_task(self, passage: Passage, loop: asyncio.AbstractEventLoop) -> None:
         signal = TaskSignal(loop)
@@ -190,7 +199,6 @@ class Gate(Generic[M]):
         pending: tuple[list[Event], list[Wake]] | None = None
         try:
             with self._lock:
-                self._machine.heard = bool(self._listeners)
                 try:
                     return act()
                 finally:

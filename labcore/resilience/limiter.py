@@ -54,6 +54,8 @@ class RateLimiterMetrics:
 class LimiterMachine(Machine):
     """The rule. Not thread-safe: whoever shares it holds a lock around each call."""
 
+    ends_matter = False  # it counts starts
+
     def __init__(self, config: RateLimiterConfig, *, name: str = "rate limiter") -> None:
         super().__init__(name)
         self.config = config

@@ -48,9 +48,11 @@ class Passage(Protocol):
 class Machine:
     """What every pure policy has: a name, what is to be told, whom to wake."""
 
+    ends_matter = True  # False: a call that is in has passed, and need not be watched
+
     def __init__(self, name: str) -> None:
         self.name = name
-        self.heard = False  # whether anybody listens; unheard events are not made
+        self.heard = False  # whether anybody has ever listened; unheard events are not made
         self.told: list[Event] = []
         self.woken: list[Wake] = []
 

@@ -13,7 +13,6 @@ from labcore.resilience import (
     TRANSITIONS,
     CallNotPermittedError,
     CircuitBreakerConfig,
-    SlidingWindowType,
     State,
     Trigger,
 )
@@ -117,17 +116,16 @@ def test_every_move_of_the_table_starts_from_a_state_that_moves_by_itself():
     assert {trigger for _, trigger in TRANSITIONS} == set(Trigger)
 
 
-def test_time_that_runs_back_between_two_threads_does_no_harm():
-    machine = BreakerMachine(
-        CircuitBreakerConfig(
-            sliding_window_type=SlidingWindowType.TIME_BASED,
-            sliding_window_size=2,
-            minimum_number_of_calls=2,
-        )
-    )
-    for now_s in (5.0, 4.0):
-        machine.settle(machine.acquire(now_s), now_s, duration_s=0.0, failed=True)
-    assert machine.state is State.OPEN
+def test_time_never_runs_back_inside_whoever_came_late_to_the_lock():
+    machine = BreakerMachine(CircuitBreakerConfig(sliding_window_size=1))
+    machine.heard = True
+    late, early = machine.acquire(5.0), machine.acquire(4.0)
+    machine.settle(early, 4.5, duration_s=0.0, failed=True)
+    machine.release(late, 4.0)
+    with pytest.raises(CallNotPermittedError) as refused:
+        machine.acquire(4.0)
+    assert refused.value.retry_after_s == 60.0
+    assert {event.now_s for event in machine.told} == {5.0}
 
 
 def test_a_metric_asked_for_before_any_call_is_undefined():
