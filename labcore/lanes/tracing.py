@@ -3,7 +3,6 @@
 from labcore.kernel import PeerError, Trace, UsageError
 from labcore.lanes.catalogue import scenario
 from labcore.lanes.contract import Request, Values
-from labcore.lanes.launch.traces import HEADER, ROUTE
 from labcore.lanes.stage import Deployment, Stage
 
 TIMEOUT_S = 30.0
@@ -16,7 +15,9 @@ def trace_request(deployment: Deployment, request: Request) -> Trace:
         UsageError: the lane was not deployed with `tracing=True`, or cannot be traced.
         PeerError: the server did not answer.
     """
-    import httpx  # here, so that a server process that imports this room does without
+    import httpx  # here, so that a measured process that imports this room does without
+
+    from labcore.lanes.launch.traces import HEADER, ROUTE
 
     name = deployment.lane.name
     headers = [*request.headers, (HEADER, name)]

@@ -26,8 +26,6 @@ from labcore.lanes.launch.guard import DEADLINE_S, guarded
 from labcore.lanes.launch.process import Child, EventHandler
 from labcore.lanes.launch.sampler import Sampler
 from labcore.lanes.launch.target import load_target
-from labcore.lanes.launch.traces import TracedApp
-from labcore.virtual import traced_tasks
 
 TARGET = f"{__name__}:run"
 BACKLOG = 2048  # a burst of connections must not be refused by the listening queue
@@ -189,6 +187,9 @@ async def _serve(context: ChildContext, service: Service, listener: socket.socke
     )
     app: ASGIApp = service.app
     if TRACING.on:
+        from labcore.lanes.launch.traces import TracedApp  # with it come all clients of the lanes
+        from labcore.virtual import traced_tasks
+
         app = TracedApp(app)
         loop.set_task_factory(traced_tasks)  # type: ignore[arg-type]  # typeshed also wants generators
     server = HostedServer(_config(Surroundings(app, sampler), context.setting))
