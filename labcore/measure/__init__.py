@@ -1,5 +1,7 @@
 """Floor 4: load, samples, pairs, statistics, verdicts. Knows no picture."""
 
+from labcore.measure.bracket import capacity_results
+from labcore.measure.capacities import Capacity, capacity, capacity_async, resume_capacity
 from labcore.measure.connections import Limits
 from labcore.measure.doctor import Symptom, diagnose
 from labcore.measure.driver import drive
@@ -12,6 +14,7 @@ from labcore.measure.experiment import (
     resume_comparison,
 )
 from labcore.measure.judgement import RULES, Finding, Rule, findings
+from labcore.measure.objective import Objective
 from labcore.measure.plan import LoadPlan, LoadResult, Progress, Users
 from labcore.measure.record import (
     CONTROL,
@@ -26,6 +29,7 @@ from labcore.measure.record import (
     RunRow,
 )
 from labcore.measure.recording import Recording
+from labcore.measure.search import Ladder
 from labcore.measure.verdict import METRICS, Metric, Verdict, verdicts
 from labcore.measure.vitals import Vitals, take_vitals
 
@@ -36,6 +40,7 @@ __all__ = [
     "RULES",
     "SAMPLE_COLUMNS",
     "SCHEMA_VERSION",
+    "Capacity",
     "CapacityPoint",
     "CapacityResult",
     "Comparison",
@@ -43,10 +48,12 @@ __all__ = [
     "CrossoverResult",
     "Design",
     "Finding",
+    "Ladder",
     "Limits",
     "LoadPlan",
     "LoadResult",
     "Metric",
+    "Objective",
     "Progress",
     "Recording",
     "Rule",
@@ -55,6 +62,9 @@ __all__ = [
     "Users",
     "Verdict",
     "Vitals",
+    "capacity",
+    "capacity_async",
+    "capacity_results",
     "compare",
     "compare_async",
     "diagnose",
@@ -62,6 +72,7 @@ __all__ = [
     "findings",
     "look",
     "look_async",
+    "resume_capacity",
     "resume_comparison",
     "take_vitals",
     "verdicts",

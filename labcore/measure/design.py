@@ -13,6 +13,7 @@ from labcore.kernel import UsageError
 from labcore.lanes import ForeignLane, Scenario, Value, parse_lane
 from labcore.measure import statistics
 from labcore.measure.record import CONTROL, Design
+from labcore.measure.search import Ladder
 
 RATE_PER_S: Final = 150.0
 PAIRS: Final = 20
@@ -94,9 +95,7 @@ def command(design: Design, lanes: Sequence[str] | None, *, quick: bool) -> str:
     words += ["--rate", f"{design.rate_per_s:g}", "--duration", f"{design.duration_s:g}"]
     words += ["--pairs", str(design.pairs), "--seed", str(design.seed)]
     words += ["--quick"] if quick else []
-    for name, value in design.parameters.items():
-        words += ["--set", f"{name}={value}"]
-    return shlex.join(words)
+    return shlex.join([*words, *_settings(design)])
 
 
 def python_call(design: Design, lanes: Sequence[str] | None, *, control: bool, repeats: int) -> str:
@@ -126,6 +125,23 @@ def look_call(design: Design, lanes: Sequence[str]) -> str:
         "seed": design.seed,
     }
     return _python("look", design.scenario, arguments)
+
+
+def capacity_command(
+    design: Design, lanes: Sequence[str], *, objective: str, ladder: Ladder
+) -> str:
+    """The line for a terminal that searches the same capacities again."""
+    words = ["labcore", "capacity", design.scenario, "--objective", objective]
+    words += ["--lanes", ",".join(lanes), "--seed", str(design.seed)]
+    words += ["--duration", f"{design.duration_s:g}", "--warmup", f"{design.warmup_s:g}"]
+    words += ["--lowest", f"{ladder.lowest_per_s:g}", "--highest", f"{ladder.highest_per_s:g}"]
+    words += ["--start", f"{ladder.start_per_s:g}", "--steps", str(ladder.steps_per_doubling)]
+    return shlex.join([*words, *_settings(design)])
+
+
+def _settings(design: Design) -> list[str]:
+    pairs = [("--set", f"{name}={value}") for name, value in design.parameters.items()]
+    return [word for pair in pairs for word in pair]
 
 
 def _python(verb: str, scenario: str, arguments: Mapping[str, object]) -> str:

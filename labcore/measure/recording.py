@@ -207,6 +207,10 @@ class Recording:
         document = [_without_nan(asdict(verdict)) for verdict in self.verdicts]
         _write_json(document, self.path / "verdict.json")
 
+    def save_result(self, result: Any) -> None:
+        """Replace what came of a search or a map: `capacity.json`, `crossover.json` by the kind."""
+        _write_json(_plain(result), self.path / f"{self.kind}.json")
+
     def update(self, **facts: Any) -> None:
         """Add facts to `experiment.json`, for example the projected time; JSON values only."""
         self.experiment |= facts
@@ -282,6 +286,14 @@ def _without_nan(document: dict[str, Any]) -> dict[str, Any]:
     """JSON knows no NaN and no infinity: null stands for what is not known."""
     unknown = {name for name in _NUMBERS if not math.isfinite(document[name])}
     return {name: None if name in unknown else value for name, value in document.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _with_nan(document: dict[str, Any]) -> dict[str, Any]:

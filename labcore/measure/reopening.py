@@ -5,7 +5,7 @@ a measurement is compared with what was recorded, and a difference is refused un
 then it is written down.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from labcore.measure.recording import Recording
 PASSING: Final = frozenset({"load_average_before", "changed"})  # of the moment, not of the machine
 
 
-def reopen(path: str | Path, kinds: Collection[Kind], *, force: bool = False) -> Recording:
+def reopen(path: str | Path, kinds: tuple[Kind, ...], *, force: bool = False) -> Recording:
     """The unfinished recording at this place, with a note that it was taken up again.
 
     Args:

@@ -1,12 +1,17 @@
 """A real HTTP server whose every answer a test writes itself, and rows of runs to be changed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import os
+import textwrap
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
+from labcore.measure import lock
 from labcore.measure.record import RunRow
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[object]]
@@ -42,6 +47,42 @@ async def serving() -> AsyncIterator[Serving]:
         await server.wait_closed()
     if handlers:
         await asyncio.wait(handlers)
+
+
+@pytest.fixture(scope="module")
+def installing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str, str], Path]]:
+    """Installs a scenario through the same door as any user's, with a lock of the test's own.
+
+    The source is that of a module `<name>_service` with a `SCENARIO` in it.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+
+        def install(name: str, source: str) -> Path:
+            site = tmp_path_factory.mktemp("site")
+            (site / f"{name}_service.py").write_text(textwrap.dedent(source))
+            metadata = site / f"{name}_scenario-1.0.dist-info"
+            metadata.mkdir()
+            (metadata / "METADATA").write_text(
+                f"Metadata-Version: 2.1\nName: {name}-scenario\nVersion: 1\n"
+            )
+            (metadata / "entry_points.txt").write_text(
+                f"[labcore.scenarios]\n{name} = {name}_service:SCENARIO\n"
+            )
+            patch.syspath_prepend(str(site))
+            patch.setenv("PYTHONPATH", str(site), prepend=os.pathsep)
+            patch.setattr(lock, "lock_path", lambda: site / "lock")
+            return site
+
+        yield install
+
+
+@pytest.fixture
+def nothing_left_behind() -> Iterator[None]:
+    """Whatever happened, no process of ours stays."""
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    yield
+    after = [child for child in psutil.Process().children(recursive=True) if child.is_running()]
+    assert [child for child in after if child.pid not in before] == []
 
 
 HEALTHY = RunRow(

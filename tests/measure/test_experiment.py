@@ -7,7 +7,7 @@ import subprocess
 import sys
 import textwrap
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -16,12 +16,15 @@ import psutil
 import pytest
 
 from labcore.kernel import InterruptedRunError, UsageError
-from labcore.measure import lock
 from labcore.measure.experiment import Comparison, compare, compare_async, resume_comparison
 from labcore.measure.record import CONTROL
 from labcore.measure.recording import Recording
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(300),
+    pytest.mark.usefixtures("nothing_left_behind"),
+]
 
 SERVICE = """
     import asyncio
@@ -75,32 +78,9 @@ SCRIPT = """
 
 
 @pytest.fixture(scope="module", autouse=True)
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def installed(installing: Callable[..., Path]) -> Path:
     """The scenario, installed through the same door as any user's, and a lock of this test's own."""
-    site = tmp_path_factory.mktemp("site")
-    (site / "waiting_service.py").write_text(textwrap.dedent(SERVICE))
-    metadata = site / "waiting_scenario-1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text(
-        "Metadata-Version: 2.1\nName: waiting-scenario\nVersion: 1\n"
-    )
-    (metadata / "entry_points.txt").write_text(
-        "[labcore.scenarios]\nwaiting = waiting_service:SCENARIO\n"
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(site))
-        patch.setenv("PYTHONPATH", str(site), prepend=os.pathsep)
-        patch.setattr(lock, "lock_path", lambda: site / "lock")
-        yield site
-
-
-@pytest.fixture(autouse=True)
-def nothing_left_behind() -> Iterator[None]:
-    """Whatever happened, no process of ours stays."""
-    before = {child.pid for child in psutil.Process().children(recursive=True)}
-    yield
-    after = [child for child in psutil.Process().children(recursive=True) if child.is_running()]
-    assert [child for child in after if child.pid not in before] == []
+    return installing("waiting", SERVICE)
 
 
 Told = list[tuple[str, dict[str, Any]]]
