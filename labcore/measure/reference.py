@@ -153,11 +153,11 @@ class ReferenceServer:
     def _answer(self, transport: asyncio.Transport, number: int, received_ns: int) -> None:
         if transport.is_closing():  # the driver gave the request up
             return
-        transport.write(ANSWER)
         if number != UNNUMBERED:
             self.numbers.append(number)
             self.received_ns.append(received_ns)
-            self.answered_ns.append(monotonic_ns())
+            self.answered_ns.append(monotonic_ns())  # before it is: the driver must not be sooner
+        transport.write(ANSWER)
 
 
 def run(context: ChildContext) -> None:
@@ -165,9 +165,9 @@ def run(context: ChildContext) -> None:
 
     Setting, all optional: `delay_s` before each answer to `/`; `slots`, how many requests it holds at
     a time (0: any number); `stall_s` and `period_s`: the process stands still for the first `stall_s`
-    of every period after the first (0: never). Ready with `url` and `began_ns`, the monotonic time
-    from which periods count. When stopped it emits `account`: the `numbers` of the numbered requests
-    with `received_ns` and `answered_ns`, and the `stalls` as they were.
+    of every period after the first (0: never). Ready with `url`; periods count from the command
+    `begin`. When stopped it emits `account`: the `numbers` of the numbered requests with `received_ns`
+    and `answered_ns`, when periods `began_ns` (0: never), and the `stalls` as they were.
     """
     setting = context.setting
     raise_file_limit()
@@ -191,35 +191,49 @@ async def _serve(
     ended = asyncio.Event()
     context.on_stop(lambda: loop.call_soon_threadsafe(ended.set))
     reference = ReferenceServer(delay_s=delay_s, slots=slots)
+    standing = StandingStill(loop, stall_s=stall_s, period_s=period_s)
+
+    def on_command(_kind: str, _payload: dict[str, Any]) -> None:
+        loop.call_soon_threadsafe(standing.begin)
+
+    context.on_command(on_command)
     server = await loop.create_server(lambda: Answering(reference), "127.0.0.1", 0, backlog=BACKLOG)
-    began_ns = monotonic_ns()
-    stood: list[tuple[int, int]] = []
-    stalling = loop.create_task(_stall(began_ns, stood, stall_s=stall_s, period_s=period_s))
-    port = server.sockets[0].getsockname()[1]
-    context.ready(url=f"http://127.0.0.1:{port}", began_ns=began_ns)
+    context.ready(url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
     await ended.wait()
-    stalling.cancel()
     server.close()
     reference.close()
     return {
         "numbers": reference.numbers,
         "received_ns": reference.received_ns,
         "answered_ns": reference.answered_ns,
-        "stalls": stood,
+        "began_ns": standing.began_ns,
+        "stalls": standing.stood,
     }
 
 
-async def _stall(
-    began_ns: int, stood: list[tuple[int, int]], *, stall_s: float, period_s: float
-) -> None:
-    if not stall_s:
-        return
-    turn = 1
-    while True:
-        from_ns = began_ns + int(turn * period_s * NS_PER_S)
-        await asyncio.sleep((from_ns - monotonic_ns()) / NS_PER_S)
-        until_ns = from_ns + int(stall_s * NS_PER_S)
-        began_here_ns = monotonic_ns()
-        time.sleep(max(0, until_ns - began_here_ns) / NS_PER_S)  # noqa: ASYNC251 - the point
-        stood.append((began_here_ns, monotonic_ns()))
-        turn += 1
+class StandingStill:
+    """Keeps the loop from doing anything, once in each period but the first."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, stall_s: float, period_s: float) -> None:
+        self.began_ns = 0
+        self.stood: list[tuple[int, int]] = []
+        self._loop = loop
+        self._stall_ns = int(stall_s * NS_PER_S)
+        self._period_ns = int(period_s * NS_PER_S)
+        self._from_ns = 0
+
+    def begin(self) -> None:
+        """Periods count from now."""
+        self.began_ns = self._from_ns = monotonic_ns()
+        if self._stall_ns:
+            self._arrange()
+
+    def _arrange(self) -> None:
+        self._from_ns += self._period_ns
+        self._loop.call_later((self._from_ns - monotonic_ns()) / NS_PER_S, self._stand)
+
+    def _stand(self) -> None:
+        from_ns = monotonic_ns()
+        time.sleep(max(0, self._from_ns + self._stall_ns - from_ns) / NS_PER_S)
+        self.stood.append((from_ns, monotonic_ns()))
+        self._arrange()

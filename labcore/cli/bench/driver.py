@@ -12,7 +12,7 @@ import pandas as pd
 from labcore.cli.bench import clients
 from labcore.cli.bench.clients import Counted, Missing
 from labcore.lanes import Child, Request
-from labcore.measure import LoadPlan, Users, drive, reference
+from labcore.measure import LoadPlan, Users, drive, placement, reference
 
 SUMMARY = "the load driver beside wrk, hey, locust, aiohttp, httpx: requests/s, CPU, lateness"
 
@@ -46,6 +46,7 @@ def run(*, quick: bool) -> pd.DataFrame:
     seconds = 1.0 if quick else 3.0
     rows: list[Row] = []
     with (
+        placement.woken_first(),  # as in an experiment's run
         _reference(server_core) as instant,
         _reference(server_core, delay_s=WAITING_S) as waiting,
         tempfile.TemporaryDirectory() as folder,
