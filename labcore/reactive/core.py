@@ -18,6 +18,7 @@ from operator import length_hint
 from typing import Any, Final, Generic, Self, TypeVar
 
 from labcore.reactive.context import EMPTY, Context
+from labcore.reactive.hop import place_of, placed
 from labcore.reactive.scope import Scope
 from labcore.reactive.spec import TURN, UNBOUNDED, Subscriber, Subscription
 
@@ -32,7 +33,7 @@ _SIZED: tuple[Iterable[Any], ...] = (
     *(range(0), range(1 << 70), (), "", [], set()),
     *(dict[Any, Any](), dict[Any, Any]().values(), dict[Any, Any]().items()),
 )
-_EXACT = tuple(type(iter(example)) for example in _SIZED)
+EXACT = tuple(type(iter(example)) for example in _SIZED)
 
 
 class IDLE:
@@ -319,10 +320,17 @@ def iterating(fusion: Fusion) -> Feed:
     """The feed of a fused segment: `islice` is `request(n)`."""
 
     def feed(down: Down[Any]) -> None:
+        place = place_of(down)
         try:
-            base = fusion.base()
+            base = placed(fusion.base, down)()
         except Exception as error:  # noqa: BLE001 - a user's iterable: its error is the signal
             reject(down, error)
+            return
+        if place is not None and not isinstance(base, EXACT):  # those of the builtins never block
+            from labcore.reactive.pulled import Pulled
+
+            values = fusion.compose(base, down.scope)
+            Pulled(down, base, values, place.scheduler).begin()
             return
         Iterating(down, fusion, base).begin()
 
@@ -343,7 +351,7 @@ class Iterating:
         self.down = down
         self.fusion = fusion
         self.base = base
-        self.exact = isinstance(base, _EXACT)
+        self.exact = isinstance(base, EXACT)
         self.chunk = fusion.compose(islice(base, TURN), down.scope)
         self.demand = 0
         self.live = True

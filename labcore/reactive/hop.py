@@ -14,15 +14,16 @@ Source: Reactor's publishOn and subscribeOn; greenlets in the manner of SQLAlche
 
 from collections.abc import Callable
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from inspect import iscoroutine, iscoroutinefunction
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import anyio
 import anyio.lowlevel
 from greenlet import GreenletExit, getcurrent, greenlet
 
+from labcore.kernel import UsageError
 from labcore.reactive.context import EMPTY, Context
 from labcore.reactive.scope import Scheduler, Scope
 
@@ -35,10 +36,49 @@ Outcome = tuple[Any, Exception | None]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the functions of operators are called; `below` says that a `publish_on` above put it so."""
+    """Where the functions of operators are called; `below` says that a `publish_on` above put it so.
+
+    `outer` is what holds again above that `publish_on`.
+    """
 
     scheduler: Scheduler
     below: bool
+    outer: "Place | None" = None
+
+
+class Executor(Protocol):
+    """A thread pool of the standard library, or the executors of virtual threads."""
+
+    def submit(self, task: Callable[[], None], /) -> object:
+        """Run the task soon, on some thread; never on the caller's."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Submitting:
+    """An executor as a scheduler."""
+
+    executor: Executor
+
+    def execute(self, task: Callable[[], None], /) -> object:
+        """Run the task soon, on some thread."""
+        return self.executor.submit(task)
+
+
+def as_scheduler(threads: Scheduler | Executor) -> Scheduler:
+    """What publish_on and subscribe_on were given, as a scheduler.
+
+    Raises:
+        UsageError: When it is neither.
+    """
+    if hasattr(threads, "execute"):
+        return cast("Scheduler", threads)
+    if hasattr(threads, "submit"):
+        return Submitting(threads)
+    raise UsageError(
+        f"{threads!r} runs no tasks; give an executor with submit(task), or a scheduler with "
+        "execute(task)"
+    )
 
 
 class _Key:
@@ -59,14 +99,21 @@ def place_of(down: "Down[Any]") -> Place | None:
 
 
 def with_place(context: Context, place: Place) -> Context:
-    """The context for the operators that `place` is for; one that is there already is nearer."""
-    return context if _PLACE in context else context.put(_PLACE, place)
+    """The context for the operators that `place` is for."""
+    outer: Place | None = None if context is EMPTY else context.get(_PLACE)
+    if outer is not None:
+        if (outer.scheduler, outer.below) == (place.scheduler, place.below):
+            return context
+        place = replace(place, outer=outer)
+    return context.put(_PLACE, place)
 
 
 def above_place(context: Context) -> Context:
     """The context above a `publish_on`: what was put there for the operators below it ends here."""
-    place = None if context is EMPTY else context.get(_PLACE)
-    return context.delete(_PLACE) if place is not None and place.below else context
+    place: Place | None = None if context is EMPTY else context.get(_PLACE)
+    if place is None or not place.below:
+        return context
+    return context.delete(_PLACE) if place.outer is None else context.put(_PLACE, place.outer)
 
 
 def placed(function: F, down: "Down[Any]") -> F:
@@ -110,7 +157,7 @@ class Hop(greenlet):
         self.scheduler = scheduler
         self.over: Callable[[], None] | None = over
         self.call: Callable[[], Any] | None = None
-        self.unwanted = False
+        self.waits = self.unwanted = False
 
     def begin(self) -> None:
         """Run until the work is done or waits for a thread; `over()` is called when it is done."""
@@ -120,9 +167,10 @@ class Hop(greenlet):
 
     def wait(self, call: Callable[[], Any]) -> Any:
         """Inside: the result of the call, made on a thread."""
-        self.call = call
+        self.call, self.waits = call, True
         assert self.parent is not None
         value, error = self.parent.switch()
+        self.waits = False
         if error is not None:
             raise error
         return value
@@ -132,8 +180,7 @@ class Hop(greenlet):
 
         A hop that cancels itself, as `take` does with its last value, goes on to its end.
         """
-        if getcurrent() is not self:
-            self.unwanted = True
+        self.unwanted = self.waits
 
     def _enter(self, *outcome: Any) -> None:
         # Whoever resumes it is its parent from now on: the one before may be gone, or be elsewhere.

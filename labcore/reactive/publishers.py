@@ -16,6 +16,7 @@ from labcore.reactive.operators.errors import SharedErrors
 from labcore.reactive.operators.lenient import SharedLenient
 from labcore.reactive.operators.observe import FluxObserve, MonoObserve
 from labcore.reactive.operators.resource import FluxResource, MonoResource
+from labcore.reactive.operators.schedule import FluxSchedule, MonoSchedule
 from labcore.reactive.operators.share import FluxShare, MonoShare
 from labcore.reactive.operators.tap import SharedTap
 from labcore.reactive.operators.time import FluxTime, MonoTime
@@ -31,6 +32,7 @@ class Mono(
     MonoCombine[T],
     MonoTime[T],
     MonoShare[T],
+    MonoSchedule[T],
     SharedTap[T],
     SharedErrors[T],
     SharedLenient[T],
@@ -70,6 +72,7 @@ class Flux(
     FluxWindows[T],
     FluxBackpressure[T],
     FluxShare[T],
+    FluxSchedule[T],
     SharedTap[T],
     SharedErrors[T],
     SharedLenient[T],

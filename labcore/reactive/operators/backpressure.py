@@ -10,8 +10,7 @@ from labcore.reactive import (
 from labcore.reactive.core import Down, Feed, Source
 from labcore.reactive.errors import BackpressureError, check_positive
 from labcore.reactive.outlet import Outlet
-from labcore.reactive.scope import Scheduler
-from labcore.reactive.spec import SMALL_BUFFER, UNBOUNDED, Overflow, Subscription, low_tide
+from labcore.reactive.spec import UNBOUNDED, Overflow, Subscription, low_tide
 
 if TYPE_CHECKING:
     from labcore.reactive.publishers import Flux
@@ -216,57 +215,3 @@ class FluxBackpressure(Source[T]):
         if tide <= 0:
             raise UsageError(f"low is {low}; give 0 (all at once) to {high - 1}")
         return lib.Flux(prefetching(self, high, tide))
-
-    def publish_on(self, scheduler: Scheduler, *, prefetch: int = SMALL_BUFFER) -> "Flux[T]":
-        """Runs the `map`, `filter` and `do_on_next` right below it on the scheduler's threads.
-
-            --1--2--|
-              publish_on(threads).map(blocking)
-            ---1--2-|
-
-        Values are handed over one at a time, in order; results come back to the loop, where everything
-        stateful stays. At most `prefetch` values wait.
-
-        Difference: Reactor moves *every* operator below. Here threads never touch an operator's state.
-
-        >>> from concurrent.futures import ThreadPoolExecutor
-        >>> pool = ThreadPoolExecutor(1)
-        >>> pool.execute = pool.submit
-        >>> Flux.just(1, 2).publish_on(pool).map(lambda n: n * 2).collect_list().block()
-        [2, 4]
-        >>> pool.shutdown()
-
-        Reactor: Flux.publishOn
-        """
-        from labcore.reactive.operators.threads import Offloaded
-
-        check_positive("prefetch", prefetch)
-        return Offloaded(self, scheduler, prefetch)
-
-    def subscribe_on(self, scheduler: Scheduler) -> "Flux[T]":
-        """Pulls a blocking iterable, with the `map` and `filter` fused to it, on the scheduler's threads.
-
-            [blocking iterator] --1--2--|
-              subscribe_on(threads)
-            ----1--2--|
-
-        One thread at a time pulls, and only what was asked for. It is for sources that are iterators
-        (`from_iterable`, `generate`, `range`); asynchronous ones do not block and need no thread.
-
-        >>> from concurrent.futures import ThreadPoolExecutor
-        >>> pool = ThreadPoolExecutor(1)
-        >>> pool.execute = pool.submit
-        >>> Flux.from_iterable("ab").subscribe_on(pool).collect_list().block()
-        ['a', 'b']
-        >>> pool.shutdown()
-
-        Reactor: Flux.subscribeOn
-        """
-        from labcore.reactive.operators.threads import pulled_on
-
-        if self.fusion is None:
-            raise UsageError(
-                "subscribe_on() takes a source that is an iterator (from_iterable, generate, range); "
-                "call blocking functions below publish_on(), or make a Mono.from_callable()"
-            )
-        return lib.Flux(pulled_on(self.fusion, scheduler))

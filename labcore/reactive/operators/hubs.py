@@ -5,7 +5,18 @@ from collections.abc import Callable
 from typing import Any
 
 from labcore.reactive.core import IDLE, Down
+from labcore.reactive.hop import place_of
 from labcore.reactive.spec import TURN, UNBOUNDED, Subscription, add_demand, low_tide
+
+
+def apart(down: Down[Any]) -> Down[Any]:
+    """The subscriber, or a queue before it: no hop of one may stand still in the delivery to all."""
+    place = place_of(down)
+    if place is None:
+        return down
+    from labcore.reactive.operators.threads import Boundary
+
+    return Boundary(down, place.scheduler, 0)
 
 
 class Member:
@@ -65,6 +76,7 @@ class Lockstep:
 
     def join(self, down: Down[Any]) -> Member:
         """A new member; it sees what is delivered from now on."""
+        down = apart(down)
         member = Member(self, down)
         self.members = [*self.members, member]
         self.offers = [*self.offers, member.offer]
@@ -260,6 +272,7 @@ class History:
     def join(self, down: Down[Any]) -> Reader:
         """A new reader, which begins with what is kept."""
         self.trim()
+        down = apart(down)
         reader = Reader(self, down, self.first)
         self.readers = [*self.readers, reader]
         down.start(reader)

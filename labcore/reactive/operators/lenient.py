@@ -5,12 +5,13 @@ operators that know of it are lenient, and they are wherever they stand above it
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
 from labcore.reactive.context import EMPTY
 from labcore.reactive.core import Down, Feed, Source
 from labcore.reactive.errors import blame
+from labcore.reactive.hop import placed
 
 T = TypeVar("T")
 Matching = type[Exception] | tuple[type[Exception], ...]
@@ -63,7 +64,8 @@ def leniently(source: Source[Any], lenient: Lenience | None) -> Feed:
     """The feed of on_error_continue and on_error_stop."""
 
     def feed(down: Down[Any]) -> None:
-        context = down.context.put(_LENIENCE, lenient)
+        here = lenient and replace(lenient, action=placed(lenient.action, down))
+        context = down.context.put(_LENIENCE, here)
         source.feed(Down(down.start, down.offer, down.fail, down.complete, down.scope, context))
 
     return feed

@@ -5,6 +5,7 @@ from typing import Any, Generic, Self, TypeVar
 
 from labcore.reactive.core import IDLE, Down, Source, Step, reject
 from labcore.reactive.errors import blame
+from labcore.reactive.hop import place_of, placed
 from labcore.reactive.spec import SignalType, Subscription
 
 T = TypeVar("T")
@@ -53,7 +54,7 @@ class Tapping(Step[Any]):
 
     def __init__(self, down: Down[Any], listener: SignalListener[Any]) -> None:
         super().__init__(down)
-        self.listener = listener
+        self.listener = listener if place_of(down) is None else elsewhere(listener, down)
         self.live = True
 
     def start(self, subscription: Subscription) -> None:
@@ -158,6 +159,15 @@ class Tapping(Step[Any]):
         self.scope.drop_error(blame(fault, "tap", method))
 
 
+def elsewhere(listener: SignalListener[Any], down: Down[Any]) -> SignalListener[Any]:
+    """The listener, its methods called where the hop says."""
+    moved: SignalListener[Any] = SignalListener()
+    for name in dir(SignalListener):
+        if name.startswith(("do_", "handle_")):
+            setattr(moved, name, placed(getattr(listener, name), down))
+    return moved
+
+
 class SharedTap(Source[T]):
     """Listening, on Flux and Mono."""
 
@@ -186,7 +196,7 @@ class SharedTap(Source[T]):
 
         def feed(down: Down[Any]) -> None:
             try:
-                listener = make()
+                listener = placed(make, down)()
             except Exception as fault:  # noqa: BLE001 - a user's factory: its error is the signal
                 reject(down, blame(fault, "tap", make))
                 return

@@ -1,22 +1,12 @@
 """What happens to values nobody has asked for, and how much is asked for."""
-# ruff: noqa: D102 - the readers are the protocols' methods
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from labcore.kernel import UsageError
 from labcore.reactive import BackpressureError, Flux, Overflow
 from labcore.reactive.testing import StepVerifier, TestPublisher
-
-
-class Pool(ThreadPoolExecutor):
-    """A thread pool under the scheduler's name for it."""
-
-    def execute(self, task: Any) -> object:
-        return self.submit(task)
 
 
 def test_buffer_keeps_everything():
@@ -151,43 +141,3 @@ def test_create_takes_values_from_another_thread():
         sink.on_cancel(thread.join)
 
     assert Flux.create(emit).collect_list().block() == list(range(100))
-
-
-def test_stages_below_publish_on_run_on_its_threads_in_order():
-    names: set[str] = set()
-
-    def blocking(value: int) -> int:
-        names.add(threading.current_thread().name)
-        return value * 2
-
-    with Pool(4, thread_name_prefix="worker") as pool:
-        flux = Flux.range(0, 50).publish_on(pool, prefetch=4).map(blocking).filter(lambda v: v % 4)
-        assert flux.collect_list().block() == [v * 2 for v in range(50) if v % 2]
-    assert names
-    assert all(name.startswith("worker") for name in names)
-
-
-def test_a_failure_on_a_thread_is_the_failure_of_the_stream():
-    with Pool(1) as pool:
-        flux = Flux.range(0, 9).publish_on(pool).map(lambda v: 1 // (3 - v))
-        StepVerifier.create(flux).expect_next(0, 0, 1).verify_error(ZeroDivisionError)
-
-
-def test_subscribe_on_pulls_a_blocking_iterator_no_further_than_asked():
-    taken: list[tuple[int, str]] = []
-
-    def blocking() -> Any:
-        for value in range(1000):
-            taken.append((value, threading.current_thread().name))
-            yield value
-
-    with Pool(1, thread_name_prefix="puller") as pool:
-        flux = Flux.defer(lambda: Flux.from_iterable(blocking()).subscribe_on(pool))
-        assert flux.take(5).collect_list().block() == [0, 1, 2, 3, 4]
-    assert [value for value, _ in taken] == [0, 1, 2, 3, 4]
-    assert all(name.startswith("puller") for _, name in taken)
-
-
-def test_subscribe_on_refuses_what_does_not_block():
-    with pytest.raises(UsageError, match="iterator"):
-        Flux.interval(1).subscribe_on(Pool(1))

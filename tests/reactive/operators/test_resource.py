@@ -20,7 +20,7 @@ class Session:
 
     async def open(self) -> "Session":
         """Opened."""
-        await anyio.sleep(1)
+        await Mono.delay(1)
         self.log.append("open")
         return self
 
@@ -29,26 +29,26 @@ class Session:
 
         async def read() -> AsyncIterator[int]:
             yield 1
-            await anyio.sleep(1)
+            await Mono.delay(1)
             yield 2
 
         return Flux.from_async_iterable(read)
 
     async def commit(self) -> None:
         """Committed, or not."""
-        await anyio.sleep(1)
+        await Mono.delay(1)
         if self.commit_fails:
             raise KeyError("conflict")
         self.log.append("commit")
 
     async def rollback(self, error: Exception | None = None) -> None:
         """Rolled back."""
-        await anyio.sleep(1)
+        await Mono.delay(1)
         self.log.append(f"rollback {error}")
 
     async def forget(self) -> None:
         """Left alone."""
-        await anyio.sleep(1)
+        await Mono.delay(1)
         self.log.append("forget")
 
 

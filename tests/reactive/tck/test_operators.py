@@ -109,6 +109,10 @@ class ThreadEach:
         threading.Thread(target=task).start()
 
 
+def is_zero(value: int) -> bool:
+    return value == 0
+
+
 async def value_of(n: int) -> int:
     return n
 
@@ -130,7 +134,9 @@ SOURCES: dict[str, Make] = {
     ),
     "Flux.create": lambda n: Flux.create(partial(emit_all, n)),
     "Flux.interval": lambda n: Flux.interval(1).on_backpressure_buffer().take(n),
-    "Flux.subscribe_on": lambda n: Flux.range(0, n).subscribe_on(ThreadEach()),
+    "Flux.subscribe_on of a generator": lambda n: Flux.from_iterable(
+        i for i in range(n)
+    ).subscribe_on(ThreadEach()),
     "Sinks unicast": lambda n: filled(Sinks.many().unicast().on_backpressure_buffer(), n),
     "Sinks replay": lambda n: filled(Sinks.many().replay().all(), n),
 }
@@ -235,6 +241,18 @@ OPERATORS: dict[str, Pipeline] = {
     "limit_rate": lambda base, n: base(n).limit_rate(8),
     "on_backpressure_buffer": lambda base, n: base(n).on_backpressure_buffer(),
     "publish_on": lambda base, n: base(n).publish_on(ThreadEach()).map(str),
+    "publish_on twice": lambda base, n: (
+        base(n + 1)
+        .publish_on(ThreadEach())
+        .skip_while(is_zero)
+        .publish_on(ThreadEach())
+        .scan(max, initial=0)
+        .skip(1)
+    ),
+    "subscribe_on": lambda base, n: base(n).subscribe_on(ThreadEach()),
+    "subscribe_on, functions on both sides": lambda base, n: (
+        base(n).hide().map(str).subscribe_on(ThreadEach()).map(str)
+    ),
     "record": lambda base, n: base(n).record(Recording()),
     "tap": lambda base, n: base(n).tap(Listener),
     "share": lambda base, n: base(n).share(),
@@ -306,6 +324,8 @@ FOLDS: dict[str, Pipeline] = {
     "Mono.on_error_complete": lambda base, n: base(n).next().on_error_complete(),
     "Mono.on_error_continue": lambda base, n: base(n).next().on_error_continue(lambda *_: None),
     "Mono.on_error_stop": lambda base, n: base(n).next().on_error_stop(),
+    "Mono.publish_on": lambda base, n: base(n).next().publish_on(ThreadEach()).map(str),
+    "Mono.subscribe_on": lambda base, n: base(n).next().map(str).subscribe_on(ThreadEach()),
     "Mono.retry": lambda base, n: base(n).next().retry(2),
     "Mono.retry_when": lambda base, n: base(n).next().retry_when(Retry.fixed_delay(2, 0.01)),
     "Mono.repeat": lambda base, n: base(n).next().repeat(0),

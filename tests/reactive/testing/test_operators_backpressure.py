@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from labcore.kernel import UsageError
 from labcore.reactive import BackpressureError, Flux, MarkKind, Mono, Overflow, Recording
 from labcore.reactive.testing import StepVerifier, TestPublisher
 
@@ -201,9 +200,21 @@ def test_subscribe_on_pulls_a_blocking_iterable_on_its_threads(threads: Threads)
     StepVerifier.create(source).expect_next_matches(lambda there: there != here).verify_complete()
 
 
-def test_subscribe_on_is_for_iterators(threads: Threads):
-    with pytest.raises(UsageError, match="takes a source that is an iterator"):
-        Flux.interval(1).subscribe_on(threads)
+def test_subscribe_on_leaves_what_needs_no_thread_alone(threads: Threads):
+    (
+        StepVerifier.with_virtual_time(lambda: Flux.interval(1).subscribe_on(threads).take(2))
+        .then_await(2)
+        .expect_next(0, 1)
+        .verify_complete()
+    )
+
+
+def test_a_blocking_call_runs_on_threads_on_either_side(threads: Threads):
+    here = threading.get_ident()
+    called = Mono.from_callable(threading.get_ident).subscribe_on(threads)
+    StepVerifier.create(called).expect_next_matches(lambda there: there != here).verify_complete()
+    mapped = Mono.just(1).publish_on(threads).map(lambda _: threading.get_ident())
+    StepVerifier.create(mapped).expect_next_matches(lambda there: there != here).verify_complete()
 
 
 def test_record_writes_down_demand_and_signals():
