@@ -59,6 +59,21 @@ SCENARIO = Scenario(
         Parameter("backoff_min_ms", 50.0, "ms", "wait before the first retry", 0, 10_000),
         Parameter("backoff_max_ms", 1_000.0, "ms", "longest wait before a retry", 0, 60_000),
         Parameter("jitter_share", 0.5, "share", "random part of each wait", 0, 1),
+        Parameter(
+            "retry_budget_share", 1.0, "share", "of orders that may retry; 1: no limit", 0, 1
+        ),
+        Parameter("breaker", True, "", "circuit breaker around the payment adapter"),
+        Parameter("breaker_window", 100, "calls", "that the breaker judges by", 1, 100_000),
+        Parameter("breaker_minimum_calls", 50, "calls", "before it judges", 1, 100_000),
+        Parameter("breaker_failure_percent", 50.0, "%", "of failed calls opens it", 1, 100),
+        Parameter("breaker_slow_ms", 60_000.0, "ms", "a longer call is slow", 1, 600_000),
+        Parameter("breaker_slow_percent", 100.0, "%", "of slow calls opens it", 1, 100),
+        Parameter("breaker_wait_ms", 2_000.0, "ms", "open, then trial calls", 1, 600_000),
+        Parameter("breaker_trial_calls", 5, "calls", "at once while half-open", 1, 1_000),
+        Parameter(
+            "payment_bulkhead", 0, "calls", "to the adapter at once; 0: no limit", 0, 100_000
+        ),
+        Parameter("payment_rate_per_s", 0.0, "1/s", "calls to the adapter; 0: no limit", 0, 1e6),
         Parameter("line_concurrency", 4, "", "lines of one order reserved at once", 1, 20),
         Parameter("workers", 40, "threads", "pool of the lane `threads`", 1, 2_000),
         Parameter("db_pool", 10, "connections", "database pool", 1, 200),

@@ -35,6 +35,7 @@ from servers.order_service.shopper import (
     opened,
     order_bytes,
     problem_in,
+    regain_trust,
     shopper_at,
     some_products,
     status_of,
@@ -152,6 +153,7 @@ def a_payment_that_cannot_be_voided_now_is_voided_later(site: Site) -> None:
     hold_ms = 20e3 * timeout_s
     outage = [[timeout_s / 2, 1e6]]
     with shopper_at(site) as shopper:
+        regain_trust(shopper)
         (sku,), key = some_products(1), unique("outage")
         before = shopper.stock(sku)
         with acquirer(site, latency_ms=0, hold_ms=hold_ms, outages=outage):
@@ -164,13 +166,41 @@ def a_payment_that_cannot_be_voided_now_is_voided_later(site: Site) -> None:
         )
 
 
+def a_dead_adapter_is_left_in_peace_and_orders_end_quickly(site: Site) -> None:
+    """An adapter that always fails is soon not asked any more; orders end with 504; once it is well they are placed again."""
+    if not site.parameters["breaker"]:
+        raise NotApplicableError("this site has no circuit breaker")
+    calls = int(site.parameters["breaker_window"])
+    with shopper_at(site) as shopper:
+        (sku,) = some_products(1)
+        before = shopper.stock(sku)
+        with acquirer(site, latency_ms=0, failure_share=1):
+            at_once(2 * calls, lambda _: shopper.buy([(sku, 1)]))
+            known = len(shopper.ledger())
+            replies = at_once(20, lambda _: shopper.buy([(sku, 1)]))
+            asked = len(shopper.ledger()) - known
+        statuses = Counter(reply.status_code for reply in replies)
+        expect(statuses == {504: 20}, f"20 orders end with 504, got {dict(statuses)}")
+        trials = int(site.parameters["breaker_trial_calls"])
+        expect(asked <= trials, f"at most {trials} of 20 reach the adapter, got {asked}")
+        until(
+            lambda: shopper.buy([(sku, 1)]).status_code == 201,
+            "orders are placed again once the adapter is well",
+        )
+        gone = before - shopper.stock(sku)
+        expect(gone == 1, f"one sold in the end, got {gone}")
+        regain_trust(shopper)
+
+
 def a_failed_attempt_is_tried_again_under_the_same_key(site: Site) -> None:
     """With a third of the attempts failing most orders are paid, each charged exactly once."""
     if int(site.parameters["retries"]) == 0:
         return
-    with shopper_at(site) as shopper, acquirer(site, failure_share=1 / 3):
+    with shopper_at(site) as shopper:
+        regain_trust(shopper)
         skus, keys = some_products(1), [unique("retry") for _ in range(30)]
-        replies = at_once(30, lambda index: shopper.buy([(skus[0], 1)], key=keys[index]))
+        with acquirer(site, failure_share=1 / 3):
+            replies = at_once(30, lambda index: shopper.buy([(skus[0], 1)], key=keys[index]))
         paid = [reply.json()["id"] for reply in replies if reply.status_code == 201]
         known = {each["key"]: each for each in shopper.payments(keys)}
         expect(len(paid) > 30 / 3, f"most of 30 paid, got {len(paid)}")
@@ -365,6 +395,7 @@ def _ends_without_trace(
 ) -> None:
     """Five orders at once under these settings: that status, no stock reserved, no charge left."""
     with shopper_at(site) as shopper:
+        regain_trust(shopper)
         skus, keys = some_products(2), [unique("ends") for _ in range(5)]
         before = [shopper.stock(sku) for sku in skus]
         with acquirer(site, **settings):
@@ -396,6 +427,7 @@ CHECKS: tuple[Check, ...] = (
     failing_payments_leave_nothing_behind,
     payments_that_answer_too_late_are_voided,
     a_payment_that_cannot_be_voided_now_is_voided_later,
+    a_dead_adapter_is_left_in_peace_and_orders_end_quickly,
     a_failed_attempt_is_tried_again_under_the_same_key,
     the_list_of_orders_has_each_once_and_resumes,
     malformed_requests_are_refused_by_name,

@@ -4,7 +4,6 @@ Nothing here knows on what it runs: database, HTTP, sleep and scope come with th
 thread each wait blocks the thread; on a virtual one it parks, and the carrier runs somebody else.
 """
 
-import random
 from collections.abc import Callable, Generator
 from contextlib import closing
 
@@ -22,24 +21,22 @@ from servers.order_service.domain import (
     Product,
     Reservation,
     Status,
-    Totals,
     quote,
 )
+from servers.order_service.guard import NO_VERDICT, Guard
 from servers.order_service.listing import BATCH_ROWS, Listing, lines
 from servers.order_service.payments import (
-    PaymentUnknownError,
+    Call,
     Shop,
     TransientPaymentError,
     authorisation,
-    backoff_s,
-    exhausted,
     poll_delays_s,
     read_payment,
     void_url,
 )
 
 
-def place_order(world: World, shop: Shop, new: NewOrder) -> Order:
+def place_order(world: World, shop: Shop, guard: Guard, new: NewOrder) -> Order:
     """Place an order, or give the answer that its key already has."""
     order_id = new_id("ord")
     opening = statements.opening(new, order_id, instance=shop.instance)
@@ -49,10 +46,11 @@ def place_order(world: World, shop: Shop, new: NewOrder) -> Order:
     quoted = quote(reservations, discount_bp)
     if isinstance(quoted, Ending):
         return _release(world, order_id, quoted)
+    call = authorisation(shop, order_id, token=new.payment_token, totals=quoted)
     try:
-        payment = _authorise(world, shop, order_id, token=new.payment_token, totals=quoted)
-    except PaymentUnknownError:
-        voided = _void(world, shop, order_id)
+        payment = _authorise(world, shop, guard, call)
+    except NO_VERDICT:
+        voided = not call.sent or _void(world, shop, guard, order_id)
         return _release(world, order_id, UNPAID, void_due=not voided)
     if not payment.approved:
         return _release(world, order_id, DECLINED)
@@ -113,20 +111,12 @@ def _reserve(world: World, order_id: str, index: int, line: Line) -> Reservation
     return statements.reservation_of(index, line, row)
 
 
-def _authorise(world: World, shop: Shop, order_id: str, *, token: str, totals: Totals) -> Payment:
-    failures = 0
-    while True:
-        try:
-            return _attempt(world, shop, order_id, token=token, totals=totals)
-        except TransientPaymentError as exc:
-            failures += 1
-            if failures > shop.policy.retries:
-                raise exhausted(shop.policy, exc) from exc
-        world.sleep(backoff_s(shop.policy, failures, draw=random.random()))
+def _authorise(world: World, shop: Shop, guard: Guard, call: Call) -> Payment:
+    return guard.paying.call(lambda: _attempt(world, shop, call), world)
 
 
-def _attempt(world: World, shop: Shop, order_id: str, *, token: str, totals: Totals) -> Payment:
-    call = authorisation(shop, order_id, token=token, totals=totals)
+def _attempt(world: World, shop: Shop, call: Call) -> Payment:
+    call.sent = True
     limit_s = shop.policy.payment_timeout_s
     try:
         with shop.downstream:
@@ -135,16 +125,17 @@ def _attempt(world: World, shop: Shop, order_id: str, *, token: str, totals: Tot
             )
     except (PeerError, RefusedError) as exc:
         raise TransientPaymentError(f"no answer from the payment adapter: {exc}") from exc
-    return read_payment(reply.status, reply.body)
+    return read_payment(reply.status, reply.body, retry_after=reply.headers.get("Retry-After"))
 
 
-def _void(world: World, shop: Shop, order_id: str) -> bool:
+def _void(world: World, shop: Shop, guard: Guard, order_id: str) -> bool:
     """Whether the payment is now certainly void; if not, reconciliation goes on trying."""
+    if not guard.may_void(world.now_s()):
+        return False
+    limit_s = shop.policy.payment_timeout_s
     try:
         with shop.downstream:
-            reply = world.http.post(
-                void_url(shop, order_id), timeout_s=shop.policy.payment_timeout_s
-            )
+            reply = world.http.post(void_url(shop, order_id), timeout_s=limit_s)
     except (PeerError, RefusedError):
         return False
     return reply.status == 200

@@ -1,17 +1,18 @@
 """The checkout as one pipeline: what is to happen, composed first and run when it is awaited.
 
 `flat_map` with bounded concurrency reserves the lines, `zip_with` brings in the customer's discount,
-`timeout` limits each payment attempt and `retry_when` spaces the attempts.
+`timeout` limits each payment attempt, and the guard's operators stand around all of them.
 """
 
-from collections.abc import AsyncGenerator, Iterator, Mapping
+import time
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
 from labcore.kernel import new_id
-from labcore.reactive import Flux, Mono, Retry
+from labcore.reactive import Flux, Mono
 from labcore.virtual import AsyncDatabase
 from servers.order_service import statements
 from servers.order_service.domain import (
@@ -28,14 +29,13 @@ from servers.order_service.domain import (
     Totals,
     quote,
 )
+from servers.order_service.guard import NO_VERDICT, Guard
 from servers.order_service.listing import BATCH_ROWS, Listing, lines
 from servers.order_service.payments import (
-    PaymentUnknownError,
-    Policy,
+    Call,
     Shop,
     TransientPaymentError,
     authorisation,
-    exhausted,
     poll_delays_s,
     read_payment,
     void_url,
@@ -58,11 +58,14 @@ class Quoted:
 class ReactiveLane:
     """Handlers of the lane `reactive`. Cancelling one cancels its pipeline and waits for the clean-up."""
 
-    def __init__(self, database: AsyncDatabase, http: httpx.AsyncClient, shop: Shop) -> None:
+    def __init__(
+        self, database: AsyncDatabase, http: httpx.AsyncClient, *, shop: Shop, guard: Guard
+    ) -> None:
         self._database = database
         self._http = http
         self._shop = shop
-        self._retry = retry_rule(shop.policy)
+        self._guard = guard
+        self._paying = guard.paying.operator()
 
     async def place(self, new: NewOrder) -> Order:
         """Place an order, or give the answer that its key already has."""
@@ -130,16 +133,25 @@ class ReactiveLane:
         totals = quoted.quote
         if isinstance(totals, Ending):
             return self._release(quoted.order_id, totals)
-        return self._authorise(quoted, totals).flat_map(
-            lambda payment: self._close(quoted, totals, payment)
+        token = quoted.new.payment_token
+        call = authorisation(self._shop, quoted.order_id, token=token, totals=totals)
+        return self._authorise(call).flat_map(
+            lambda payment: (
+                self._give_up(quoted.order_id, call)
+                if payment is None
+                else self._close(quoted, totals, payment)
+            )
         )
 
-    def _close(self, quoted: Quoted, totals: Totals, payment: Payment | None) -> Mono[Order]:
-        """Store what the payment's verdict makes of the order; None is no verdict."""
-        if payment is None:
-            return self._void(quoted.order_id).flat_map(
-                lambda voided: self._release(quoted.order_id, UNPAID, void_due=not voided)
-            )
+    def _give_up(self, order_id: str, call: Call) -> Mono[Order]:
+        """No verdict: void what may have been charged, and release."""
+        voided: Mono[bool] = Mono.just(not call.sent)
+        if call.sent and self._guard.may_void(time.monotonic()):
+            voided = self._void(order_id)
+        return voided.flat_map(lambda done: self._release(order_id, UNPAID, void_due=not done))
+
+    def _close(self, quoted: Quoted, totals: Totals, payment: Payment) -> Mono[Order]:
+        """Store what the payment's verdict makes of the order."""
         if not payment.approved:
             return self._release(quoted.order_id, DECLINED)
         completing = statements.completing(
@@ -147,39 +159,37 @@ class ReactiveLane:
         )
         return self._one(statements.COMPLETE, completing).map(statements.settled)
 
-    def _authorise(self, quoted: Quoted, totals: Totals) -> Mono[Payment | None]:
-        """The adapter's verdict, or None when all attempts ended without one."""
-        token = quoted.new.payment_token
-        call = authorisation(self._shop, quoted.order_id, token=token, totals=totals)
-        return (
-            self._post(call.url, headers=call.headers, document=call.document)
+    def _authorise(self, call: Call) -> Mono[Payment | None]:
+        """The adapter's verdict, or None when no attempt brought one."""
+
+        async def exchange() -> httpx.Response:
+            call.sent = True
+            with self._shop.downstream:
+                return await self._http.post(
+                    call.url, headers=call.headers, json=call.document, timeout=None
+                )
+
+        asked: Mono[httpx.Response] = Mono.from_callable(exchange)
+        attempt = (
+            asked.timeout(self._shop.policy.payment_timeout_s)
             .on_error_map(_transient, only=UNANSWERED)
             .map(_verdict)
-            .retry_when(self._retry)
-            .on_error_return(None, only=PaymentUnknownError)
         )
+        return self._paying(attempt).on_error_return(None, only=NO_VERDICT)
 
     def _void(self, order_id: str) -> Mono[bool]:
         """Whether the payment is now certainly void; if not, reconciliation goes on trying."""
+
+        async def exchange() -> httpx.Response:
+            with self._shop.downstream:
+                return await self._http.post(void_url(self._shop, order_id), timeout=None)
+
+        asked: Mono[httpx.Response] = Mono.from_callable(exchange)
         return (
-            self._post(void_url(self._shop, order_id))
+            asked.timeout(self._shop.policy.payment_timeout_s)
             .map(lambda reply: reply.status_code == 200)
             .on_error_return(False, only=UNANSWERED)
         )
-
-    def _post(
-        self,
-        url: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        document: Mapping[str, str | int] | None = None,
-    ) -> Mono[httpx.Response]:
-        async def exchange() -> httpx.Response:
-            with self._shop.downstream:
-                return await self._http.post(url, headers=headers, json=document, timeout=None)
-
-        asked: Mono[httpx.Response] = Mono.from_callable(exchange)
-        return asked.timeout(self._shop.policy.payment_timeout_s)
 
     def _release(self, order_id: str, ending: Ending, *, void_due: bool = False) -> Mono[Order]:
         releasing = statements.releasing(order_id, ending, void_due=void_due)
@@ -203,21 +213,9 @@ class ReactiveLane:
         return Mono.from_callable(lambda: self._database.fetch_one(statement, values))
 
 
-def retry_rule(policy: Policy) -> Retry:
-    """The same waits as `payments.backoff_s`, as the rule that `retry_when` obeys."""
-    rule = Retry.backoff(
-        policy.retries,
-        policy.backoff_min_s,
-        max_backoff_s=policy.backoff_max_s,
-        jitter=policy.jitter_share,
-    )
-    return rule.with_filter(lambda error: isinstance(error, TransientPaymentError)).with_exhausted(
-        lambda signal: exhausted(policy, signal.failure)
-    )
-
-
 def _verdict(reply: httpx.Response) -> Payment | None:
-    return read_payment(reply.status_code, reply.content)
+    retry_after = reply.headers.get("Retry-After")
+    return read_payment(reply.status_code, reply.content, retry_after=retry_after)
 
 
 def _transient(error: Exception) -> Exception:

@@ -3,7 +3,7 @@
 What differs from the reactive lane is the price of the operators; what it shares with it is asyncio.
 """
 
-import random
+import time
 from dataclasses import dataclass
 
 import anyio
@@ -23,17 +23,15 @@ from servers.order_service.domain import (
     Product,
     Reservation,
     Status,
-    Totals,
     quote,
 )
+from servers.order_service.guard import NO_VERDICT, Guard
 from servers.order_service.listing import BATCH_ROWS, Listing, lines
 from servers.order_service.payments import (
-    PaymentUnknownError,
+    Call,
     Shop,
     TransientPaymentError,
     authorisation,
-    backoff_s,
-    exhausted,
     poll_delays_s,
     read_payment,
     void_url,
@@ -48,6 +46,7 @@ class StructuredLane:
     database: AsyncDatabase
     http: httpx.AsyncClient
     shop: Shop
+    guard: Guard
 
     async def place(self, new: NewOrder) -> Order:
         """Place an order, or give the answer that its key already has."""
@@ -59,10 +58,11 @@ class StructuredLane:
         quoted = quote(reservations, discount_bp)
         if isinstance(quoted, Ending):
             return await self._release(order_id, quoted)
+        call = authorisation(self.shop, order_id, token=new.payment_token, totals=quoted)
         try:
-            payment = await self._authorise(order_id, new.payment_token, totals=quoted)
-        except PaymentUnknownError:
-            voided = await self._void(order_id)
+            payment = await self._authorise(call)
+        except NO_VERDICT:
+            voided = not call.sent or await self._void(order_id)
             return await self._release(order_id, UNPAID, void_due=not voided)
         if not payment.approved:
             return await self._release(order_id, DECLINED)
@@ -111,20 +111,11 @@ class StructuredLane:
                 group.start_soon(reserve, index, line)
         return discounts[0], reservations
 
-    async def _authorise(self, order_id: str, token: str, *, totals: Totals) -> Payment:
-        policy = self.shop.policy
-        failures = 0
-        while True:
-            try:
-                return await self._attempt(order_id, token, totals=totals)
-            except TransientPaymentError as exc:
-                failures += 1
-                if failures > policy.retries:
-                    raise exhausted(policy, exc) from exc
-            await anyio.sleep(backoff_s(policy, failures, draw=random.random()))
+    async def _authorise(self, call: Call) -> Payment:
+        return await self.guard.paying.call_async(lambda: self._attempt(call))
 
-    async def _attempt(self, order_id: str, token: str, *, totals: Totals) -> Payment:
-        call = authorisation(self.shop, order_id, token=token, totals=totals)
+    async def _attempt(self, call: Call) -> Payment:
+        call.sent = True
         try:
             with self.shop.downstream:
                 reply = await send(
@@ -137,10 +128,12 @@ class StructuredLane:
                 )
         except (PeerError, RefusedError) as exc:
             raise TransientPaymentError(f"no answer from the payment adapter: {exc}") from exc
-        return read_payment(reply.status, reply.body)
+        return read_payment(reply.status, reply.body, retry_after=reply.headers.get("Retry-After"))
 
     async def _void(self, order_id: str) -> bool:
         """Whether the payment is now certainly void; if not, reconciliation goes on trying."""
+        if not self.guard.may_void(time.monotonic()):
+            return False
         url, limit_s = void_url(self.shop, order_id), self.shop.policy.payment_timeout_s
         try:
             with self.shop.downstream:

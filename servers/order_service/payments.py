@@ -1,6 +1,7 @@
 """How an order is paid: the call, what its answers mean, how long and how often to try.
 
-Pure, like the domain. Every lane sends the same call under the same numbers; each waits in its own way.
+Pure, like the domain. Every lane sends the same call under the same numbers; each waits in its own way,
+behind the same `guard`.
 The payment's key is the order's id, which is unique everywhere, where a client's key need not be.
 """
 
@@ -19,11 +20,18 @@ LONGEST_POLL_S = 0.2
 
 
 class TransientPaymentError(PeerError):
-    """The payment adapter could not say yes or no this time; the same call may be sent again."""
+    """The payment adapter could not say yes or no this time; the same call may be sent again.
+
+    `retry_after_s` is how long it asks to wait, in seconds; None where it says nothing.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class PaymentUnknownError(RefusedError):
-    """All attempts are used up, or the adapter broke its contract: nobody knows who was charged."""
+    """The adapter broke its contract: nobody knows who was charged, and another attempt would not mend it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +65,18 @@ class Shop:
     downstream: Downstream = field(default_factory=Downstream)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
-    """One HTTP call, the same bytes in every lane."""
+    """One authorisation, the same bytes in every lane and attempt.
+
+    `sent` tells whether an attempt ever left: an order whose every attempt was refused here has no
+    payment to be voided.
+    """
 
     url: str
     headers: Mapping[str, str]
     document: Mapping[str, str | int]
+    sent: bool = False
 
 
 def policy_of(values: Mapping[str, bool | int | float | str]) -> Policy:
@@ -103,14 +116,17 @@ def void_url(shop: Shop, order_id: str) -> str:
     return f"{shop.payments_url}/payments/{order_id}/void"
 
 
-def read_payment(status: int, body: bytes) -> Payment:
-    """The verdict in an answer to an authorisation.
+def read_payment(status: int, body: bytes, *, retry_after: str | None = None) -> Payment:
+    """The verdict in an answer to an authorisation; `retry_after` is the header of that name.
 
     Raises: TransientPaymentError for a status worth another attempt; PaymentUnknownError for an
         answer outside the contract, which another attempt would not mend.
     """
     if status in TRANSIENT_STATUSES:
-        raise TransientPaymentError(f"the payment adapter answered {status}; expected 201 or 402")
+        raise TransientPaymentError(
+            f"the payment adapter answered {status}; expected 201 or 402",
+            retry_after_s=_seconds(retry_after),
+        )
     if status == 402:
         return Payment(approved=False)
     if status != 201:
@@ -138,27 +154,6 @@ def read_charge(status: int, body: bytes) -> tuple[str, int] | None:
         raise PeerError("the payment adapter's entry lacks status, id or amount") from exc
 
 
-def exhausted(policy: Policy, cause: Exception) -> PaymentUnknownError:
-    """The error after the last attempt; raise it from its cause."""
-    return PaymentUnknownError(f"no answer in {policy.retries + 1} attempts; the last: {cause}")
-
-
-def backoff_s(policy: Policy, failures: int, *, draw: float) -> float:
-    """How long to wait after that many failures (1, 2, …); `draw` is uniform in [0, 1).
-
-    The wait doubles from the minimum up to the maximum; jitter moves it by at most its share, never
-    outside the two bounds. stamina is not used because it waits by `time.sleep`, which would stall a
-    carrier and all its virtual threads, and because its jitter is not that of the reactive lane.
-
-    Source: Reactor, `Retry.backoff` (RetryBackoffSpec).
-    """
-    delay_s = min(policy.backoff_min_s * 2.0 ** (failures - 1), policy.backoff_max_s)
-    reach_s = delay_s * policy.jitter_share
-    low_s = max(delay_s - reach_s, policy.backoff_min_s)
-    high_s = min(delay_s + reach_s, policy.backoff_max_s)
-    return low_s + (high_s - low_s) * draw
-
-
 def poll_delays_s(policy: Policy) -> Iterator[float]:
     """Waits between looks at an order that another request is placing; ends at `answer_wait_s`."""
     waited_s, delay_s = 0.0, FIRST_POLL_S
@@ -166,3 +161,9 @@ def poll_delays_s(policy: Policy) -> Iterator[float]:
         yield delay_s
         waited_s += delay_s
         delay_s = min(delay_s * 2, LONGEST_POLL_S)
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """The header in seconds; a date is not for us, who look at no clock."""
+    known = retry_after is not None and retry_after.isascii() and retry_after.isdigit()
+    return float(retry_after or 0) if known else None

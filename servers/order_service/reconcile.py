@@ -8,6 +8,7 @@ order; otherwise the payment is voided, so that it cannot happen later, and the 
 
 import logging
 import secrets
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,9 +18,10 @@ import httpx
 import psycopg
 from anyio.abc import TaskStatus
 
-from labcore.kernel import PeerError
+from labcore.kernel import PeerError, RefusedError
 from servers.order_service import statements
 from servers.order_service.domain import UNPAID, Payment, Totals, quote
+from servers.order_service.guard import Guard
 from servers.order_service.payments import Shop, payment_url, read_charge, void_url
 
 ROUND_S = 1.0
@@ -45,10 +47,11 @@ class Reconciler:
     Its one connection is not from the pool: it neither waits for a place nor takes one.
     """
 
-    def __init__(self, url: str, http: httpx.AsyncClient, *, shop: Shop) -> None:
+    def __init__(self, url: str, http: httpx.AsyncClient, *, shop: Shop, guard: Guard) -> None:
         self._url = url
         self._http = http
         self._shop = shop
+        self._guard = guard
         self._abandoned: set[str] = set()
 
     def abandon(self, idempotency_key: str) -> None:
@@ -78,14 +81,15 @@ class Reconciler:
         while not connection.closed:
             try:
                 await self.settle_all(connection)
-            except (psycopg.Error, httpx.TransportError, PeerError) as exc:
+            except (psycopg.Error, httpx.TransportError, PeerError, RefusedError) as exc:
                 _log.warning("reconciliation will be tried again: %s", exc)
             await anyio.sleep(ROUND_S)
 
     async def settle_all(self, connection: Connection) -> int:
         """One round; the number of orders settled.
 
-        Raises: psycopg.Error, httpx.TransportError, PeerError when database or adapter do not answer.
+        Raises: psycopg.Error, httpx.TransportError, PeerError when database or adapter do not answer;
+            RefusedError while the breaker lets nobody ask the adapter.
         """
         keys = sorted(self._abandoned)
         wanted = {"instance": self._shop.instance, "keys": keys}
@@ -121,6 +125,8 @@ class Reconciler:
         await _rows(connection, statements.RELEASE, statements.releasing(order_id, UNPAID))
 
     async def _void(self, order_id: str) -> None:
+        if not self._guard.may_void(time.monotonic()):
+            raise RefusedError("the breaker is open: the payment adapter is left in peace")
         reply = await self._http.post(void_url(self._shop, order_id), timeout=TIMEOUT_S)
         if reply.status_code != 200:
             raise PeerError(f"the payment adapter answered {reply.status_code} to a void, not 200")

@@ -1,5 +1,7 @@
 """What the checks act with: a shopper, raw connections, and a hand on the simulated acquirer."""
 
+import functools
+import itertools
 import json
 import secrets
 import select
@@ -20,6 +22,7 @@ from servers.order_service.history import SCARCE, SCARCE_STOCK, catalogue
 from servers.order_service.payments import ADAPTER
 
 PATIENCE_S = 15.0
+AT_ONCE = 64
 STILL_OPEN = b"still open"
 CALM = {
     "distribution": "lognormal",
@@ -68,8 +71,32 @@ class Shopper:
     def payments(self, keys: Sequence[str]) -> list[dict[str, Any]]:
         """What the adapter knows about the orders with these keys."""
         tokens = {f"tok_{key}" for key in keys}
-        ledger = self.http.get(f"{adapter_of(self.site)}/payments").raise_for_status().json()
-        return [entry for entry in ledger["newest"] if entry["payment_token"] in tokens]
+        return [entry for entry in self.ledger() if entry["payment_token"] in tokens]
+
+    def ledger(self, *, limit: int = 100_000) -> list[dict[str, Any]]:
+        """The newest entries of the adapter's ledger."""
+        url = f"{adapter_of(self.site)}/payments?limit={limit}"
+        entries: list[dict[str, Any]] = self.http.get(url).raise_for_status().json()["newest"]
+        return entries
+
+
+def regain_trust(shopper: Shopper) -> None:
+    """Good orders, as many as a circuit breaker judges by: what an earlier check broke is forgotten.
+
+    One by one as long as the breaker may be trying, then many at once.
+    """
+    calls = int(shopper.site.parameters.get("breaker_window", 0))
+    trials = int(shopper.site.parameters.get("breaker_trial_calls", 0))
+    skus = some_products(AT_ONCE)
+    with acquirer(shopper.site, latency_ms=0):
+        for sku in itertools.islice(itertools.cycle(skus), trials):
+            until(functools.partial(_sells, shopper, sku), "a good order is placed")
+        replies = at_once(calls, lambda index: shopper.buy([(skus[index % AT_ONCE], 1)]))
+    expect({reply.status_code for reply in replies} <= {201}, "good orders are placed")
+
+
+def _sells(shopper: Shopper, sku: str) -> bool:
+    return shopper.buy([(sku, 1)]).status_code == 201
 
 
 @contextmanager
@@ -128,8 +155,8 @@ def untouched_rarity(shopper: Shopper) -> str:
 
 
 def at_once(count: int, action: Callable[[int], T]) -> list[T]:
-    """The results of `count` calls made at the same time."""
-    with ThreadPoolExecutor(count) as pool:
+    """The results of `count` calls, all made at the same time up to `AT_ONCE` of them."""
+    with ThreadPoolExecutor(min(max(count, 1), AT_ONCE)) as pool:
         return list(pool.map(action, range(count)))
 
 

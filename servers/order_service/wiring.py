@@ -24,6 +24,7 @@ from labcore.virtual import (
 )
 from servers.order_service import lane_blocking
 from servers.order_service.domain import NewOrder, Order, Product
+from servers.order_service.guard import Guard, guard_of
 from servers.order_service.lane_reactive import ReactiveLane
 from servers.order_service.lane_structured import StructuredLane
 from servers.order_service.listing import Listing
@@ -63,7 +64,7 @@ class OpenLane:
     reconciler: Reconciler
 
 
-Opener = Callable[[str, Shop, Values], AbstractAsyncContextManager[tuple[Handlers, Gauges]]]
+Opener = Callable[[str, Shop, Guard, Values], AbstractAsyncContextManager[tuple[Handlers, Gauges]]]
 
 
 def shop_of(setting: ServiceSetting) -> Shop:
@@ -84,17 +85,18 @@ async def open_lane(setting: ServiceSetting, shop: Shop) -> AsyncIterator[OpenLa
 
     Raises: UsageError without a database; PeerError when the database does not answer.
     """
+    guard = guard_of(setting.parameters, shop.policy)
     url = setting.database_url
     if url is None:
         raise UsageError("the order service needs a database URL")
     async with (
         async_http_client() as http,
         anyio.create_task_group() as group,
-        OPENERS[setting.lane](url, shop, setting.parameters) as (handlers, gauges),
+        OPENERS[setting.lane](url, shop, guard, setting.parameters) as (handlers, gauges),
     ):
-        reconciler = Reconciler(url, http, shop=shop)
+        reconciler = Reconciler(url, http, shop=shop, guard=guard)
         await group.start(reconciler.run)
-        yield OpenLane(handlers, gauges, reconciler)
+        yield OpenLane(handlers, lambda: {**guard.paying.gauges(), **gauges()}, reconciler)
         group.cancel_scope.cancel()
 
 
@@ -105,11 +107,14 @@ class BlockingHandlers:
     executor: BlockingExecutor
     world: World
     shop: Shop
+    guard: Guard
     wait_for: Callable[[Coroutine[Any, Any, None]], None]
 
     async def place(self, new: NewOrder) -> Order:
         """Place an order, or give the answer that its key already has."""
-        return await self.executor.call(lane_blocking.place_order, self.world, self.shop, new)
+        return await self.executor.call(
+            lane_blocking.place_order, self.world, self.shop, self.guard, new
+        )
 
     async def find_order(self, order_id: str) -> Order | None:
         """The stored order, or None."""
@@ -141,20 +146,20 @@ class BlockingHandlers:
 
 @asynccontextmanager
 async def _open_reactive(
-    url: str, shop: Shop, values: Values
+    url: str, shop: Shop, guard: Guard, values: Values
 ) -> AsyncIterator[tuple[Handlers, Gauges]]:
 
     async with _asynchronous(url, values) as (database, http):
-        yield ReactiveLane(database, http, shop), database.gauges
+        yield ReactiveLane(database, http, shop=shop, guard=guard), database.gauges
 
 
 @asynccontextmanager
 async def _open_structured(
-    url: str, shop: Shop, values: Values
+    url: str, shop: Shop, guard: Guard, values: Values
 ) -> AsyncIterator[tuple[Handlers, Gauges]]:
 
     async with _asynchronous(url, values) as (database, http):
-        yield StructuredLane(database, http, shop), database.gauges
+        yield StructuredLane(database, http, shop, guard), database.gauges
 
 
 @asynccontextmanager
@@ -168,7 +173,7 @@ async def _asynchronous(
 
 @asynccontextmanager
 async def _open_threads(
-    url: str, shop: Shop, values: Values
+    url: str, shop: Shop, guard: Guard, values: Values
 ) -> AsyncIterator[tuple[Handlers, Gauges]]:
     pool = int(values["db_pool"])
     loop = asyncio.get_running_loop()
@@ -179,16 +184,17 @@ async def _open_threads(
     # Forks only ask the database: more of them than connections would wait in line for nothing.
     async with platform_world(database_url=url, pool_size=pool, fork_workers=pool) as world:
         with PlatformThreadExecutor(int(values["workers"]), name="worker") as executor:
-            handlers = BlockingHandlers(executor, world, shop, wait_for)
+            handlers = BlockingHandlers(executor, world, shop, guard, wait_for)
             yield handlers, handlers.gauges
 
 
 @asynccontextmanager
 async def _open_virtual(
-    url: str, shop: Shop, values: Values
+    url: str, shop: Shop, guard: Guard, values: Values
 ) -> AsyncIterator[tuple[Handlers, Gauges]]:
     async with virtual_world(database_url=url, pool_size=int(values["db_pool"])) as world:
-        handlers = BlockingHandlers(VirtualThreadExecutor(name="order"), world, shop, await_)
+        executor = VirtualThreadExecutor(name="order")
+        handlers = BlockingHandlers(executor, world, shop, guard, await_)
         yield handlers, handlers.gauges
 
 

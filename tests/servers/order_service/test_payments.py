@@ -1,15 +1,10 @@
 import itertools
-from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from labcore.kernel import PeerError, UsageError
-from labcore.reactive import RetrySignal
 from servers.order_service import SCENARIO
 from servers.order_service.domain import Payment, Totals
-from servers.order_service.lane_reactive import retry_rule
 from servers.order_service.payments import (
     TRANSIENT_STATUSES,
     PaymentUnknownError,
@@ -17,8 +12,6 @@ from servers.order_service.payments import (
     Shop,
     TransientPaymentError,
     authorisation,
-    backoff_s,
-    exhausted,
     payment_url,
     policy_of,
     poll_delays_s,
@@ -36,22 +29,6 @@ POLICY = Policy(
     jitter_share=0.5,
 )
 SHOP = Shop(POLICY, "http://adapter", instance=1)
-
-
-@given(st.integers(1, 40), st.floats(0, 1, exclude_max=True))
-def test_a_wait_stays_between_its_bounds(failures: int, draw: float):
-    assert 0.05 <= backoff_s(POLICY, failures, draw=draw) <= 1.0
-
-
-def test_waits_double_around_the_middle_of_their_jitter():
-    middles = [backoff_s(POLICY, failures, draw=0.5) for failures in (2, 3, 4)]
-    assert middles == pytest.approx([0.1, 0.2, 0.4])
-
-
-def test_without_jitter_the_waits_are_known():
-    plain = Policy(4, 1.0, 2, 0.05, 1.0, jitter_share=0.0)
-    waits = [backoff_s(plain, failures, draw=0.9) for failures in range(1, 8)]
-    assert waits == pytest.approx([0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0])
 
 
 def test_a_repeated_key_waits_as_long_as_the_first_request_may_take():
@@ -77,6 +54,16 @@ def test_approval_and_decline_are_verdicts():
 def test_a_transient_status_may_be_tried_again(status: int):
     with pytest.raises(TransientPaymentError):
         read_payment(status, b"")
+
+
+def test_a_busy_adapter_may_ask_for_patience():
+    with pytest.raises(TransientPaymentError) as busy:
+        read_payment(429, b"", retry_after="3")
+    assert busy.value.retry_after_s == 3.0
+    for unknown in (None, "", "soon", "-1", "Wed, 21 Oct 2026 07:28:00 GMT"):
+        with pytest.raises(TransientPaymentError) as busy:
+            read_payment(503, b"", retry_after=unknown)
+        assert busy.value.retry_after_s is None
 
 
 @pytest.mark.parametrize(
@@ -108,18 +95,3 @@ def test_the_parameters_make_a_policy_in_seconds():
 def test_a_shortest_wait_above_the_longest_is_refused():
     with pytest.raises(UsageError, match="backoff_min_ms=60 must not exceed backoff_max_ms=50"):
         policy_of(SCENARIO.values({"backoff_min_ms": 60, "backoff_max_ms": 50}))
-
-
-@given(st.integers(1, 12), st.floats(0, 1, exclude_max=True), st.floats(0, 1))
-def test_the_reactive_lane_waits_just_as_long(failures: int, draw: float, jitter_share: float):
-    policy = replace(POLICY, retries=20, jitter_share=jitter_share)
-    rule = replace(retry_rule(policy), random=lambda: draw)
-    signal = RetrySignal(failures - 1, failures - 1, TransientPaymentError("again"))
-    assert rule.delay_s(signal) == pytest.approx(backoff_s(policy, failures, draw=draw))
-
-
-def test_the_reactive_lane_gives_up_as_the_others_do():
-    signal = RetrySignal(POLICY.retries, POLICY.retries, TransientPaymentError("again"))
-    with pytest.raises(PaymentUnknownError, match="no answer in 3 attempts; the last: again"):
-        retry_rule(POLICY).delay_s(signal)
-    assert str(exhausted(POLICY, signal.failure)) == "no answer in 3 attempts; the last: again"

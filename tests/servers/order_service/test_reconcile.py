@@ -11,6 +11,7 @@ from labcore.kernel import PeerError
 from labcore.lanes import ServiceSetting
 from servers.order_service import SCENARIO, statements
 from servers.order_service.domain import UNPAID, Line, NewOrder
+from servers.order_service.guard import Guard
 from servers.order_service.payments import Shop, policy_of
 from servers.order_service.reconcile import Reconciler, new_instance
 from servers.payment_adapter_service import build
@@ -75,7 +76,9 @@ async def bench(shop_url: str) -> AsyncIterator[Bench]:
         httpx.AsyncClient(transport=transport, base_url="http://adapter") as adapter,
         await psycopg.AsyncConnection.connect(shop_url, autocommit=True) as connection,
     ):
-        yield Bench(connection, adapter, Reconciler(shop_url, adapter, shop=shop), shop)
+        yield Bench(
+            connection, adapter, Reconciler(shop_url, adapter, shop=shop, guard=Guard()), shop
+        )
 
 
 async def test_a_charged_order_of_a_dead_server_is_completed(bench: Bench):
@@ -151,6 +154,8 @@ async def test_running_settles_at_once_and_holds_the_servers_lock(bench: Bench):
 
 
 async def test_a_database_that_is_not_there_is_told_at_the_start(bench: Bench):
-    nowhere = Reconciler("postgresql://x@127.0.0.1:1/x", bench.adapter, shop=bench.shop)
+    nowhere = Reconciler(
+        "postgresql://x@127.0.0.1:1/x", bench.adapter, shop=bench.shop, guard=Guard()
+    )
     with pytest.raises(psycopg.OperationalError):
         await nowhere.run()
