@@ -156,8 +156,10 @@ class Awaited:
         try:
             value = await self.awaitable()
         except Exception as error:  # noqa: BLE001 - the call's error is the signal
+            self.task = None  # nothing is left in it to cancel
             self.fail(error)
             return
+        self.task = None
         self.give(value)
 
     def give(self, value: Any) -> None:

@@ -1,7 +1,7 @@
 """Scope: who owns the tasks, timers and clean-ups of one root subscription.
 
-One anyio task group per root, made only when the first task is needed: a chain that ends
-synchronously costs none. Leaving the scope waits for every pump, `finally` included. Time is the
+A scope is entered only when a task is needed: a chain that ends synchronously costs nothing. Its
+tasks are the loop's own, each in a cancel scope of anyio: a task group would cost three times as much. Leaving the scope waits for every pump, `finally` included. Time is the
 event loop's, so a loop with a virtual clock governs timers and sleeps alike.
 """
 
@@ -15,7 +15,6 @@ from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
 import anyio
-from anyio.abc import TaskGroup
 
 from labcore.kernel import UsageError
 
@@ -36,6 +35,9 @@ class Hooks:
     next_dropped: Callable[[Any], None] | None = None
     error_dropped: Callable[[BaseException], None] | None = None
     discarded: Callable[[Any], None] | None = None
+
+
+NO_HOOKS = Hooks()
 
 
 class Scheduler(Protocol):
@@ -64,31 +66,33 @@ class Scope:
     """
 
     __slots__ = (
-        *("_calls", "_closed", "_crash", "_detached", "_group", "_host", "_leaving", "_loop"),
-        *("_pending", "_rest", "hooks"),
+        *("_begun", "_block", "_calls", "_cancelled", "_closed", "_crash", "_detached", "_faults"),
+        *("_host", "_leaving", "_loop", "_pending", "_pumps", "_rest", "hooks"),
     )
 
     def __init__(self, *, hooks: Hooks | None = None) -> None:
-        self.hooks = hooks or Hooks()
+        self.hooks = hooks or NO_HOOKS
         self._loop = asyncio.get_running_loop()
-        self._group: TaskGroup | None = None
+        self._block: anyio.CancelScope | None = None  # around the body, once it is entered
         self._pending: list[tuple[Pump, anyio.CancelScope]] = []
+        self._pumps: dict[anyio.CancelScope, asyncio.Task[None]] = {}
+        self._begun: set[anyio.CancelScope] = set()
+        self._faults: list[BaseException] = []
         self._crash: BaseException | None = None
-        self._closed = False
+        self._cancelled = self._closed = self._leaving = False
         self._calls = 0  # timers and calls under way
         self._rest: asyncio.Future[None] | None = None
-        self._leaving = False
         self._detached = False
         self._host: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "Scope":
-        self._group = anyio.create_task_group()
-        await self._group.__aenter__()
-        for pump, cancellation in self._pending:
-            self._group.start_soon(self._run, pump, cancellation)
-        self._pending.clear()
+        self._block = anyio.CancelScope()
+        self._block.__enter__()
+        pending, self._pending = self._pending, []
+        for pump, cancellation in pending:
+            self._start(pump, cancellation)
         if self._crash is not None:
-            self._group.cancel_scope.cancel()
+            self.cancel()
         return self
 
     async def __aexit__(
@@ -97,22 +101,53 @@ class Scope:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool:
-        assert self._group is not None
-        if kind is None:
-            self._leaving = True
-            self._await_calls()
+        assert self._block is not None
         try:
-            handled = await self._group.__aexit__(kind, error, trace)
-        except BaseExceptionGroup as group:
-            if len(group.exceptions) == 1 and self._crash is None:
-                raise group.exceptions[0] from None
-            raise
+            if error is not None:
+                self.cancel()
+            self._leaving = True
+            if self._busy:
+                error = await self._wait(error)
+            error = self._verdict(error)
+            handled = self._block.__exit__(type(error) if error else None, error, None)
+            self._closed = True
+            if self._crash is not None:
+                raise self._crash
+            if error is None or handled:
+                return handled
+            if kind is not None and type(error) is kind:
+                return False
+            raise error
         finally:
             del error, trace  # an error that goes on knows this frame by its traceback
-            self._closed = True
-        if self._crash is not None:
-            raise self._crash
-        return bool(handled)
+
+    @property
+    def _busy(self) -> bool:
+        """Whether leaving has to wait: for pumps always, for calls unless it is cancelled."""
+        return bool(self._pumps) or (self._calls > 0 and not self._cancelled)
+
+    async def _wait(self, error: BaseException | None) -> BaseException | None:
+        """Wait for all, whatever cancels the caller meanwhile: the cancellation is what is given."""
+        with anyio.CancelScope(shield=error is not None) as waiting:
+            while self._busy:
+                self._rest = self._loop.create_future()
+                try:
+                    await self._rest
+                except asyncio.CancelledError as late:
+                    waiting.shield = True
+                    self.cancel()
+                    error = late if error is None else error
+                self._rest = None
+        return error
+
+    def _verdict(self, error: BaseException | None) -> BaseException | None:
+        """What leaving raises: the one fault alone, several as a group, or what the body raised."""
+        faults, self._faults = self._faults, []
+        if error is not None and not isinstance(error, asyncio.CancelledError):
+            faults.insert(0, error)
+        if len(faults) > 1:
+            return BaseExceptionGroup("several pumps of a stream failed", faults)
+        return faults[0] if faults else error
 
     @property
     def crashed(self) -> BaseException | None:
@@ -127,7 +162,6 @@ class Scope:
     def hold(self) -> None:
         """A subscriber here depends on a source that runs elsewhere: leaving waits for `release`."""
         self._calls += 1
-        self._await_calls()
 
     def release(self) -> None:
         """The end of what `hold` announced."""
@@ -141,14 +175,12 @@ class Scope:
         """Run the call at the loop's next turn, after what is ready now."""
         self._calls += 1
         self._loop.call_soon(self._guarded, call)
-        self._await_calls()
 
     def later(self, delay_s: float, call: Callable[[], object]) -> Timer:
         """Run the call after that many seconds."""
         self._calls += 1
         timer = _Timer(self, call)
         timer.handle = self._loop.call_later(delay_s, timer.fire)
-        self._await_calls()
         return timer
 
     def from_thread(self, call: Callable[[], None]) -> None:
@@ -162,8 +194,8 @@ class Scope:
     def spawn(self, pump: Pump) -> anyio.CancelScope:
         """Run an asynchronous source as a task of this scope; cancel it by what is returned."""
         cancellation = anyio.CancelScope()
-        if self._group is not None:
-            self._group.start_soon(self._run, pump, cancellation)
+        if self._block is not None:
+            self._start(pump, cancellation)
         else:
             self._pending.append((pump, cancellation))
             if self._detached and self._host is None:
@@ -176,8 +208,13 @@ class Scope:
 
     def cancel(self) -> None:
         """Cancel every task of this scope; leaving the block still waits for their clean-ups."""
-        if self._group is not None:
-            self._group.cancel_scope.cancel()
+        if self._block is None or self._cancelled:
+            return
+        self._cancelled = True
+        for cancellation in list(self._begun):
+            cancellation.cancel()  # the others still run up to their first wait, as a clean-up must
+        self._block.cancel()
+        self._settle()
 
     def crash(self, error: BaseException) -> None:
         """A subscriber's own fault, or a cancellation nobody here asked for: end the scope with it."""
@@ -230,7 +267,8 @@ class Scope:
     async def _be_host(self) -> None:
         async with self:
             pass
-        self._group, self._host, self._closed, self._leaving = None, None, False, False
+        self._block = self._host = None
+        self._cancelled = self._closed = self._leaving = False
 
     def _guarded(self, call: Callable[[], object]) -> None:
         try:
@@ -247,41 +285,45 @@ class Scope:
 
     def _call_done(self) -> None:
         self._calls -= 1
-        if not self._calls and self._rest is not None and not self._rest.done():
+        self._settle()
+
+    def _settle(self) -> None:
+        """Let the leaver go on when there is nothing left to wait for."""
+        if self._rest is not None and not self._busy and not self._rest.done():
             self._rest.set_result(None)
 
-    def _await_calls(self) -> None:
-        """While the block is being left, a task waits for timers as others wait for their sources."""
-        if self._leaving and self._calls and self._rest is None and self._group is not None:
-            self._rest = self._loop.create_future()
-            self._group.start_soon(self._wait_for_calls, self._rest)
-
-    async def _wait_for_calls(self, rest: "asyncio.Future[None]") -> None:
-        try:
-            await rest
-        finally:
-            self._rest = None
-        self._await_calls()
+    def _start(self, pump: Pump, cancellation: anyio.CancelScope) -> None:
+        if self._closed:
+            raise UsageError("the scope of this stream has been left; nothing can be started in it")
+        self._pumps[cancellation] = self._loop.create_task(self._run(pump, cancellation))
 
     async def _run(self, pump: Pump, cancellation: anyio.CancelScope) -> None:
-        if cancellation.cancel_called:
-            return
-        with cancellation:
-            try:
-                await pump()
-            except BaseException as error:
-                self._judge(error, cancellation)
-                raise
-
-    def _judge(self, error: BaseException, cancellation: anyio.CancelScope) -> None:
-        # A cancellation that neither the pump's owner nor the group asked for came from user code
-        # (an awaited task somebody cancelled): without a word to the door the stream would hang.
-        assert self._group is not None
-        asked = cancellation.cancel_called or self._group.cancel_scope.cancel_called
-        if isinstance(error, asyncio.CancelledError) and not asked:
+        try:
+            if not cancellation.cancel_called:
+                with cancellation:
+                    self._begun.add(cancellation)
+                    if self._cancelled:
+                        cancellation.cancel()
+                    await pump()
+        except asyncio.CancelledError as error:
+            # Neither the pump's owner nor the scope asked for it: it came from user code (an awaited
+            # task somebody cancelled), and without a word to the door the stream would hang; or the
+            # loop is being shut down.
             task = asyncio.current_task()
-            if task is not None and not task.cancelling():
-                self.crash(error)
+            if task is not None and task.cancelling():
+                self.cancel()
+                raise
+            self.crash(error)
+        except (KeyboardInterrupt, SystemExit):
+            self.cancel()
+            raise
+        except BaseException as error:  # noqa: BLE001 - the supervisor: leaving raises it
+            self._faults.append(error)
+            self.cancel()
+        finally:
+            self._begun.discard(cancellation)
+            del self._pumps[cancellation]
+            self._settle()
 
 
 class _Timer:
