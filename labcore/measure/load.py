@@ -25,7 +25,8 @@ from labcore.measure.target import Target
 LEAD_NS: Final = 20_000_000  # from the end of the preparation to the first intended start
 SWEEP_S: Final = 0.05  # how often time limits are looked at: a timeout is late by at most this
 # Going to sleep and being woken costs the core about 20 us on a virtual machine, and a timer set in
-# the past 50: for less than this the loop stays awake and serves its sockets meanwhile.
+# the past 50: for less than this the loop stays awake and serves its sockets meanwhile. To wait 25 us
+# more, and send what has fallen due by then in one wake, saved under a tenth and doubled the lateness.
 NAP_NS: Final = 20_000
 CHUNK: Final = 65_536  # slots added at once where the number of requests is not known
 
