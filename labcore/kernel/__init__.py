@@ -13,6 +13,10 @@ from labcore.kernel.errors import (
 )
 from labcore.kernel.ids import new_id, new_run_id
 from labcore.kernel.trace import (
+    FOR_A_WORKER,
+    FOR_FORKS,
+    HANDED_OVER,
+    PARKED,
     TRACING,
     Kind,
     Span,
@@ -24,6 +28,10 @@ from labcore.kernel.trace import (
 
 __all__ = [
     "DATABASE_URL_VARIABLE",
+    "FOR_A_WORKER",
+    "FOR_FORKS",
+    "HANDED_OVER",
+    "PARKED",
     "TRACING",
     "Clock",
     "EnvironmentFault",

@@ -17,6 +17,10 @@ from typing import Any, Final, Literal, Self, final, get_args
 from labcore.kernel.errors import UsageError
 
 Kind = Literal["running", "waiting", "queued"]
+PARKED: Final = "parked"
+FOR_A_WORKER: Final = "waiting for its worker"
+FOR_FORKS: Final = "waiting for forks"
+HANDED_OVER: Final = frozenset({PARKED, FOR_A_WORKER, FOR_FORKS})  # other spans say for what
 MOST_SPANS: Final = 10_000  # of one trace; what comes later is counted and not kept
 
 

@@ -12,6 +12,7 @@ from labcore.show.charts import (
     percentile_curve,
     resource_timeline,
     retry_storm,
+    swimlanes,
     throughput_against_concurrency,
     verdict_forest,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "resource_timeline",
     "retry_storm",
     "summary_text",
+    "swimlanes",
     "throughput_against_concurrency",
     "verdict_forest",
     "write_report",

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 import anyio
 
-from labcore.kernel import TRACING, UsageError
+from labcore.kernel import FOR_A_WORKER, TRACING, UsageError
 from labcore.virtual.carrier import Carrier, running_loop
 from labcore.virtual.future import VirtualFuture, refuse_on_an_event_loop
 from labcore.virtual.thread import VirtualThread, carry
@@ -93,7 +93,7 @@ class PlatformThreadExecutor(ThreadPoolExecutor):
         future = self.submit(fn, *args)
         outcome: Awaitable[T] = asyncio.wrap_future(future)
         if TRACING.on:
-            outcome = awaited(f"{self.name} thread", outcome)
+            outcome = awaited(FOR_A_WORKER, outcome)
         try:
             return await outcome
         except asyncio.CancelledError:

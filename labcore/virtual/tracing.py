@@ -23,7 +23,7 @@ import httpx
 import psycopg
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
-from labcore.kernel import TRACING, Kind, current_trace, trace_in
+from labcore.kernel import FOR_FORKS, PARKED, TRACING, Kind, current_trace, trace_in
 
 if TYPE_CHECKING:
     from labcore.virtual.thread import VirtualThread
@@ -163,7 +163,7 @@ class TracedFuture(Future[T]):
 
     def result(self, timeout: float | None = None) -> T:
         """As `concurrent.futures.Future.result`."""
-        with _lasting("waiting for forks", "waiting"):
+        with _lasting(FOR_FORKS, "waiting"):
             return super().result(timeout)
 
 
@@ -175,7 +175,7 @@ def mounted(thread: "VirtualThread") -> Callable[[], None] | None:
     began_ns = time.monotonic_ns()
     name, carrier = thread.name, threading.current_thread().name
     if thread.parked_ns:
-        trace.add("parked", who=name, kind="waiting", start_ns=thread.parked_ns, end_ns=began_ns)
+        trace.add(PARKED, who=name, kind="waiting", start_ns=thread.parked_ns, end_ns=began_ns)
 
     def unmounted() -> None:
         thread.parked_ns = time.monotonic_ns()

@@ -68,7 +68,7 @@ async def test_a_pool_thread_queues_runs_and_blocks_itself(trace: Trace):
     assert running.on == "worker_0"
     slept, awaited = sorted(of_kind(trace, "waiting"), key=lambda span: span.what)
     assert (slept.what, slept.on) == ("sleep", "worker_0")
-    assert (awaited.what, awaited.on) == ("worker thread", "")
+    assert (awaited.what, awaited.on) == ("waiting for its worker", "")
     assert len(by_who) == 2
 
 

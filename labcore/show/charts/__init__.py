@@ -13,6 +13,7 @@ from labcore.show.charts.load import latency_against_rate, throughput_against_co
 from labcore.show.charts.pairs import paired_ratios
 from labcore.show.charts.percentiles import percentile_curve
 from labcore.show.charts.storm import retry_storm
+from labcore.show.charts.swimlanes import swimlanes
 from labcore.show.charts.timeline import resource_timeline
 
 CHARTS: tuple[Callable[[Recording], Chart], ...] = (
@@ -37,6 +38,7 @@ __all__ = [
     "percentile_curve",
     "resource_timeline",
     "retry_storm",
+    "swimlanes",
     "throughput_against_concurrency",
     "verdict_forest",
 ]
