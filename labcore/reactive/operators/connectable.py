@@ -62,6 +62,7 @@ class Connection:
         self.up = subscription
         if isinstance(self.hub, Lockstep):
             self.hub.taken = prefetched(self.hub, subscription, self.prefetch)
+            self.hub.drops_in = self.scope
             subscription.request(self.prefetch)
         elif isinstance(self.hub, History):
             self.hub.begin(subscription)

@@ -6,6 +6,7 @@ from typing import Any
 
 from labcore.reactive.core import IDLE, Down
 from labcore.reactive.hop import place_of
+from labcore.reactive.scope import Scope
 from labcore.reactive.spec import TURN, UNBOUNDED, Subscription, add_demand, low_tide
 
 
@@ -56,10 +57,12 @@ class Lockstep:
     """Delivers each value to all members, at the pace of the slowest.
 
     `taken(k)` is called after k values left the queue; `emptied(member)` when the last member left.
+    With a scope to drop in, values that come while there is no member are thrown away; without one
+    they wait for the next.
     """
 
     __slots__ = (
-        *("busy", "emptied", "ended", "error", "members", "offers", "queue", "room"),
+        *("busy", "drops_in", "emptied", "ended", "error", "members", "offers", "queue", "room"),
         *("sent", "taken"),
     )
 
@@ -70,6 +73,7 @@ class Lockstep:
         self.sent = 0
         self.room = 0  # values every member has asked for; recounted when used up
         self.busy = self.ended = False
+        self.drops_in: Scope | None = None
         self.error: Exception | None = None
         self.taken: Callable[[int], None] | None = None
         self.emptied: Callable[[Member], None] | None = None
@@ -95,13 +99,13 @@ class Lockstep:
         self.room = 0
         if not self.members and self.emptied is not None:
             self.emptied(member)
-        elif not self.busy:
+        if not self.busy:
             self.drain()
 
     def recount(self) -> int:
         """How many values may be delivered now."""
         if not self.members:
-            self.room = 0
+            self.room = 0 if self.drops_in is None else TURN
         else:
             self.room = max(0, min([member.credit for member in self.members]) - self.sent)
         return self.room
@@ -127,6 +131,8 @@ class Lockstep:
         self.room -= 1
         self.sent += 1
         members, offers = self.members, self.offers
+        if self.drops_in is not None and not members:
+            self.drops_in.discard(value)
         refused = None
         for offer in offers:
             if not offer(value):
@@ -146,8 +152,9 @@ class Lockstep:
             if self.taken is not None:
                 self.taken(1)
             turn -= 1
-            if not turn and self.members:
-                self.members[0].down.scope.soon(self.drain)
+            scope = self.members[0].down.scope if self.members else self.drops_in
+            if not turn and scope is not None:
+                scope.soon(self.drain)
                 return
         self.busy = False
         if self.ended and not self.queue:

@@ -53,7 +53,9 @@ class FluxShare(SharedShare[T]):
               publish()
             --1--2--3--|  to all, once connected
 
-        At most `prefetch` values wait; with one subscriber that asks for nothing all stand still.
+        The source is asked for `prefetch` values, and for 75 % of them again when they were delivered.
+        A subscriber that asks for nothing makes all stand still; while there is no subscriber at all the
+        connected source goes on and its values are thrown away (to the scope's `discarded` hook).
 
         >>> Flux.just(1).publish().auto_connect().collect_list().block()
         [1]

@@ -1,6 +1,7 @@
 """Sharing: lockstep, counting, grace, history; clean-ups that the last subscriber waits for."""
 # ruff: noqa: D102 - the readers are the protocols' methods
 
+import itertools
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -8,7 +9,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from labcore.reactive import UNBOUNDED, DisconnectedError, Flux, Mono, Scope, Subscription
+from labcore.reactive import UNBOUNDED, DisconnectedError, Flux, Hooks, Mono, Scope, Subscription
 from labcore.reactive.testing import StepVerifier, TestPublisher, VirtualTime
 
 
@@ -129,7 +130,8 @@ def test_ref_count_waits_for_so_many_and_keeps_the_connection_in_the_grace_time(
     opened = Opened()
 
     async def main() -> list[tuple[int, int]]:
-        shared = Flux.from_async_iterable(opened).publish().ref_count(2, grace_s=10)
+        ticks = Flux.from_async_iterable(opened).delay_elements(0.1)
+        shared = ticks.publish().ref_count(2, grace_s=10)
         states = []
 
         async def read(count: int) -> None:
@@ -218,3 +220,59 @@ def test_share_passes_failures_to_everybody(n: int):
     shared = Flux.error(OSError("x")).publish().auto_connect(n)
     merged = Flux.merge(*[shared.on_error_return(-1) for _ in range(n)])
     StepVerifier.create(merged).expect_next(*[-1] * n).verify_complete()
+
+
+async def test_a_connected_source_without_subscribers_drops_what_it_gives():
+    dropped: list[Any] = []
+    taken: list[int] = []
+    shared = Flux.range(0, 1000).do_on_next(taken.append).publish(prefetch=8)
+    async with Scope(hooks=Hooks(discarded=dropped.append)) as scope:
+        shared.connect(scope)
+    assert taken == dropped == list(range(1000))
+
+
+async def test_when_all_have_left_a_connected_source_drops_until_somebody_comes():
+    source: TestPublisher[int] = TestPublisher.create()
+    shared = Flux.from_publisher(source).publish(prefetch=4)
+    dropped: list[Any] = []
+    first, second = Reader(2), Reader()
+    async with Scope(hooks=Hooks(discarded=dropped.append)) as scope:
+        shared.subscribe(first, scope=scope)
+        shared.connect(scope)
+        source.next(0, 1, 2, 3)
+        assert (first.seen, dropped) == ([0, 1], [])
+        first.cancel()
+        assert dropped == [2, 3]
+        source.next(4)
+        shared.subscribe(second, scope=scope)
+        source.next(5)
+        source.complete()
+    assert dropped == [2, 3, 4]
+    assert second.seen == [5]
+
+
+def test_publish_asks_by_the_slowest_and_pauses_without_its_demand():
+    asked: list[int] = []
+    shared = Flux.range(0, 100).hide().do_on_request(asked.append).publish(prefetch=8)
+    script = StepVerifier.create(shared.auto_connect(), 0).expect_subscription()
+    script = script.then(lambda: asked.append(-1)).expect_no_event(0).then_request(6)
+    script.expect_next(0, 1, 2, 3, 4, 5).expect_no_event(0).then_cancel().verify()
+    assert asked[:3] == [8, -1, 6]
+
+
+async def test_an_endless_source_that_nobody_hears_lets_the_loop_turn():
+    shared = Flux.from_iterable(itertools.count()).hide().publish()
+    async with Scope() as scope:
+        disconnect = shared.connect(scope)
+        for _ in range(20):
+            await anyio.lowlevel.checkpoint()
+        disconnect()
+
+
+def test_values_of_the_grace_time_are_dropped():
+    dropped: list[int] = []
+    ticks = Flux.interval(1).do_on_next(dropped.append)
+    shared = ticks.publish().ref_count(1, grace_s=3)
+    flux = shared.take(1).concat_with(Mono.delay(1.5).then_many(shared.take(1)))
+    StepVerifier.with_virtual_time(lambda: flux).then_await(3).expect_next(0, 2).verify_complete()
+    assert dropped == [0, 1, 2]
