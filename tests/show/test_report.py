@@ -290,3 +290,20 @@ def test_wide_tables_scroll_inside_their_box_and_are_reached_by_keyboard(visit: 
     box = visit(viewport={"width": 360, "height": 800}).page.locator("#verdicts .scroll")
     assert box.evaluate("box => box.scrollWidth > box.clientWidth")
     assert box.get_attribute("tabindex") == "0"
+
+
+@pytest.mark.browser
+def test_on_paper_nothing_is_cut_off_dark_or_hidden_behind_a_control(visit: Open):
+    page = visit(viewport={"width": 700, "height": 990}, color_scheme="dark").page
+    page.emulate_media(media="print")
+    ink = "element => getComputedStyle(element).color"
+    paper = "element => getComputedStyle(element).backgroundColor"
+    assert page.locator("body").evaluate(ink) == "rgb(0, 0, 0)"
+    assert page.locator("body").evaluate(paper) == "rgb(255, 255, 255)"
+    assert page.locator("nav, .skip, summary").evaluate_all(
+        "found => found.every(one => !one.checkVisibility())"
+    )
+    assert page.locator("#environment td").last.is_visible()
+    cut = "boxes => boxes.filter(box => box.scrollWidth > box.clientWidth + 1).length"
+    assert page.locator(".scroll").evaluate_all(cut) == 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= 700
