@@ -7,18 +7,25 @@ client each, with its one connection, where that cost does not arise.
 
 import asyncio
 import json
+import ssl
 import threading
+import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import httpcore
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
 from labcore.virtual.errors import http_errors
 from labcore.virtual.thread import await_
 from labcore.virtual.tracing import async_client, http_client
+
+_SocketOption = (
+    tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
+)
 
 TIMEOUT_S = 10.0
 CONNECTIONS = 1_000  # in all; a lane is bounded by its own limits, not by its client
@@ -133,7 +140,9 @@ class _Verbs:
 class PlatformHttpClient(_Verbs):
     """Blocks the OS thread; one httpx client, and so one connection, for each thread that asks.
 
-    The time limit bounds each wait for bytes, as sockets do it, not the whole exchange.
+    A socket's own time limit bounds each wait for bytes, and an answer that drips would evade it for
+    ever. Here each wait may last no longer than what is left for the whole exchange; only looking up a
+    name cannot be bounded.
     """
 
     def __init__(self) -> None:
@@ -158,20 +167,97 @@ class PlatformHttpClient(_Verbs):
         headers: Mapping[str, str] | None,
         timeout_s: float,
     ) -> HttpReply:
+        own = self._own()
+        own.deadline.set(timeout_s)
         with http_errors(method, url):
-            reply = self._client().request(
-                method, url, json=json, headers=headers, timeout=timeout_s
-            )
+            reply = own.client.request(method, url, json=json, headers=headers, timeout=timeout_s)
         return HttpReply(reply.status_code, reply.headers, reply.content)
 
-    def _client(self) -> httpx.Client:
+    def _own(self) -> "_Own":
         own: _Own | None = getattr(self._local, "own", None)
         if own is None:
-            own = self._local.own = _Own(http_client(verify=self._tls, trust_env=False))
+            deadline = _Deadline()
+            transport = _DeadlineTransport(self._tls, deadline)
+            client = http_client(transport=transport, trust_env=False)
+            own = self._local.own = _Own(client, deadline)
             closing = weakref.finalize(own, own.client.close)  # with its thread, or by `close`
             with self._lock:
                 self._closing = [*(close for close in self._closing if close.alive), closing]
-        return own.client
+        return own
+
+
+class _Deadline:
+    """When the exchange of one thread must be over."""
+
+    def __init__(self) -> None:
+        self._at_s = 0.0
+
+    def set(self, limit_s: float) -> None:
+        self._at_s = time.monotonic() + limit_s
+
+    def left_s(self, late: type[Exception]) -> float:
+        """Seconds left. Raises: that error when there are none."""
+        left_s = self._at_s - time.monotonic()
+        if left_s <= 0:
+            raise late("the whole exchange took longer than its time limit")
+        return left_s
+
+
+class _DeadlineStream(httpcore.NetworkStream):
+    """A connection whose every wait ends at the deadline, whatever limit it is given."""
+
+    def __init__(self, stream: httpcore.NetworkStream, deadline: _Deadline) -> None:
+        self._stream = stream
+        self._deadline = deadline
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - httpcore's
+        return self._stream.read(max_bytes, self._deadline.left_s(httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002 - httpcore's
+        self._stream.write(buffer, self._deadline.left_s(httpcore.WriteTimeout))
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ARG002 - httpcore's
+    ) -> httpcore.NetworkStream:
+        left_s = self._deadline.left_s(httpcore.ConnectTimeout)
+        secured = self._stream.start_tls(ssl_context, server_hostname, left_s)
+        return _DeadlineStream(secured, self._deadline)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+class _DeadlineBackend(httpcore.SyncBackend):
+    def __init__(self, deadline: _Deadline) -> None:
+        self._deadline = deadline
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ARG002 - httpcore's
+        local_address: str | None = None,
+        socket_options: Iterable[_SocketOption] | None = None,
+    ) -> httpcore.NetworkStream:
+        left_s = self._deadline.left_s(httpcore.ConnectTimeout)
+        stream = super().connect_tcp(host, port, left_s, local_address, socket_options)
+        return _DeadlineStream(stream, self._deadline)
+
+
+class _DeadlineTransport(httpx.HTTPTransport):
+    """httpx's transport over connections with a deadline, a choice that it does not offer itself."""
+
+    def __init__(self, tls: ssl.SSLContext, deadline: _Deadline) -> None:
+        super().__init__(verify=tls, trust_env=False)
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=tls, network_backend=_DeadlineBackend(deadline)
+        )
 
 
 @dataclass(slots=True, weakref_slot=True)
@@ -179,6 +265,7 @@ class _Own:
     """Goes when its thread goes."""
 
     client: httpx.Client
+    deadline: _Deadline
 
 
 class VirtualHttpClient(_Verbs):

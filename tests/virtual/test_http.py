@@ -1,6 +1,7 @@
 """One HTTP face in both colours of blocking, against a real server."""
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -109,6 +110,41 @@ async def test_a_status_is_an_answer_and_no_error(ask: Any, url: str):
 async def test_silence_beyond_the_limit_is_named(ask: Any, url: str):
     with pytest.raises(TimeLimitExceededError, match="/hang"):
         await ask(lambda http: http.get(f"{url}/hang", timeout_s=0.05))
+
+
+@pytest.mark.parametrize("drips", ["head", "body"])
+async def test_an_answer_that_drips_does_not_evade_the_limit(ask: Any, drips: str):
+    """Each byte comes well within the limit; the whole answer never does."""
+    ended = threading.Event()
+
+    def drip(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.recv(65_536)
+            head = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n"
+            connection.sendall(head if drips == "head" else head + b"\r\n")
+            while not ended.wait(0.05):
+                connection.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip, args=(listener,))
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        try:
+            with pytest.raises(TimeLimitExceededError):
+                await ask(lambda client: client.get(url, timeout_s=0.3))
+        finally:
+            ended.set()
+            thread.join()
+
+
+async def test_a_limit_is_each_exchanges_own(ask: Any, url: str):
+    def work(client: HttpClient) -> list[int]:
+        with pytest.raises(TimeLimitExceededError):
+            client.get(f"{url}/hang", timeout_s=0.05)
+        return [client.get(url).status for _ in range(2)]
+
+    assert await ask(work) == [200, 200]
 
 
 async def test_nobody_there_is_the_peers_fault(ask: Any):
