@@ -2,7 +2,9 @@
 
 from labcore.measure.bracket import capacity_results
 from labcore.measure.capacities import Capacity, capacity, capacity_async, resume_capacity
+from labcore.measure.cells import crossover_result
 from labcore.measure.connections import Limits
+from labcore.measure.crossings import crossover, crossover_async, resume_crossover
 from labcore.measure.doctor import Symptom, diagnose
 from labcore.measure.driver import drive
 from labcore.measure.experiment import (
@@ -67,6 +69,9 @@ __all__ = [
     "capacity_results",
     "compare",
     "compare_async",
+    "crossover",
+    "crossover_async",
+    "crossover_result",
     "diagnose",
     "drive",
     "findings",
@@ -74,6 +79,7 @@ __all__ = [
     "look_async",
     "resume_capacity",
     "resume_comparison",
+    "resume_crossover",
     "take_vitals",
     "verdicts",
 ]

@@ -12,6 +12,7 @@ from typing import Final
 from labcore.kernel import UsageError
 from labcore.lanes import ForeignLane, Scenario, Value, parse_lane
 from labcore.measure import statistics
+from labcore.measure.grid import Grid
 from labcore.measure.record import CONTROL, Design
 from labcore.measure.search import Ladder
 
@@ -139,8 +140,20 @@ def capacity_command(
     return shlex.join([*words, *_settings(design)])
 
 
-def _settings(design: Design) -> list[str]:
-    pairs = [("--set", f"{name}={value}") for name, value in design.parameters.items()]
+def crossover_command(design: Design, lanes: Sequence[str], *, grid: Grid, metric: str) -> str:
+    """The line for a terminal that measures the same map again."""
+    values = ",".join(f"{value:g}" for value in grid.values)
+    words = ["labcore", "crossover", design.scenario, "--lanes", ",".join(lanes)]
+    words += ["--grid", f"{grid.parameter}={values}"]
+    words += ["--rates", ",".join(f"{rate:g}" for rate in grid.rates_per_s), "--metric", metric]
+    words += ["--pairs", str(design.pairs), "--seed", str(design.seed)]
+    words += ["--duration", f"{design.duration_s:g}", "--warmup", f"{design.warmup_s:g}"]
+    return shlex.join([*words, *_settings(design, without=grid.parameter)])
+
+
+def _settings(design: Design, *, without: str = "") -> list[str]:
+    given = {name: value for name, value in design.parameters.items() if name != without}
+    pairs = [("--set", f"{name}={value}") for name, value in given.items()]
     return [word for pair in pairs for word in pair]
 
 

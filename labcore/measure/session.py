@@ -56,13 +56,18 @@ def on_stage(
 
 
 @contextmanager
-def kept(recording: Recording, *, save: Callable[[bool], object], what: str = "") -> Iterator[None]:
+def kept(
+    recording: Recording,
+    *,
+    save: Callable[[bool], object],
+    what: Callable[[], str] | None = None,
+) -> Iterator[None]:
     """Calls `save` with whether it came to the end; an interrupt says what was kept and where.
 
     Args:
         recording: what is being filled.
         save: stores results and status.
-        what: was kept, in words; default the number of runs.
+        what: says what was kept, in words; default the number of runs.
 
     Raises: InterruptedRunError for an interrupt by keyboard or event.
     """
@@ -71,7 +76,7 @@ def kept(recording: Recording, *, save: Callable[[bool], object], what: str = ""
         yield
         complete = True
     except (KeyboardInterrupt, InterruptedRunError) as exc:
-        count = what or counted(len(recording.runs), "run")
+        count = what() if what else counted(len(recording.runs), "run")
         raise InterruptedRunError(
             f"interrupted; {count} kept in {recording.path}, and resuming goes on from there"
         ) from exc
