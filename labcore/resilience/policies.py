@@ -92,10 +92,11 @@ class Policies:
 
     def operator(self) -> Operator:
         """A function from stream to stream; each subscription of what it gives is one call."""
+        operators = [policy.operator() for policy in reversed(self.outermost_first)]
 
         def within(source: Any) -> Any:
-            for policy in reversed(self.outermost_first):
-                source = policy.operator()(source)
+            for operator in operators:
+                source = operator(source)
             return source
 
         return within

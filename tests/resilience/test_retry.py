@@ -3,7 +3,7 @@
 import pytest
 
 from labcore.kernel import UsageError
-from labcore.resilience import CallNotPermittedError, Event, RetryConfig
+from labcore.resilience import CallNotPermittedError, Event, Jitter, RetryConfig
 from labcore.resilience.retry import RetryCall
 from labcore.virtual import HttpReply
 
@@ -40,6 +40,12 @@ def test_a_retry_after_beyond_the_bound_means_no_retry():
 def test_retry_after_can_be_left_unread():
     config = RetryConfig(retry_on_result=is_busy, retry_after=None)
     assert begun(config).after_result(HttpReply(503, {"retry-after": "7"}, b""), 0.0) == 0.5
+
+
+def test_decorrelated_waits_grow_from_the_wait_before():
+    config = RetryConfig(max_attempts=9, jitter=Jitter.DECORRELATED, random=lambda: 1.0)
+    call = begun(config)
+    assert [call.after_error(OSError("down"), 0.0) for _ in range(3)] == [0.5, 1.5, 4.5]
 
 
 def test_a_good_result_is_the_answer():
