@@ -24,6 +24,8 @@ from labcore.reactive.spec import TURN, UNBOUNDED, Subscriber, Subscription
 
 T = TypeVar("T")
 Stage = Callable[[Iterator[Any], Scope], Iterator[Any]]
+# In the operators `Down[Any]` is quoted where functions are made per assembly: evaluated each time, the
+# annotations took 5 % of a short chain.
 Feed = Callable[["Down[Any]"], None]
 
 MISSING: Final = object()  # no value, where None is one
@@ -319,7 +321,7 @@ def edge(subscriber: Subscriber[Any], scope: Scope, context: Context = EMPTY) ->
 def iterating(fusion: Fusion) -> Feed:
     """The feed of a fused segment: `islice` is `request(n)`."""
 
-    def feed(down: Down[Any]) -> None:
+    def feed(down: "Down[Any]") -> None:
         place = place_of(down)
         try:
             base = placed(fusion.base, down)()

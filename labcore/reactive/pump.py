@@ -100,7 +100,7 @@ def pumping(open_source: Callable[[], AsyncIterable[Any]]) -> Feed:
     Cancelling ends the task; a generator is closed before the scope is left.
     """
 
-    def feed(down: Down[Any]) -> None:
+    def feed(down: "Down[Any]") -> None:
         try:
             source = open_source()
         except Exception as error:  # noqa: BLE001 - a user's factory: its error is the signal
@@ -224,7 +224,7 @@ class Called(Awaited):
 def awaiting_one(awaitable: Awaitable[Any]) -> Feed:
     """The feed of one awaitable that is there already; left alone, a coroutine is closed."""
 
-    def feed(down: Down[Any]) -> None:
+    def feed(down: "Down[Any]") -> None:
         down.start(Awaited(down, awaitable))
 
     return feed
@@ -233,7 +233,7 @@ def awaiting_one(awaitable: Awaitable[Any]) -> Feed:
 def awaiting(call: Callable[[], Awaitable[Any]]) -> Feed:
     """The feed of a coroutine function."""
 
-    def feed(down: Down[Any]) -> None:
+    def feed(down: "Down[Any]") -> None:
         down.start(Calling(down, call))
 
     return feed
@@ -242,7 +242,7 @@ def awaiting(call: Callable[[], Awaitable[Any]]) -> Feed:
 def called(call: Callable[[], object]) -> Feed:
     """What a function returns, called on the first request; an awaitable result is awaited."""
 
-    def feed(down: Down[Any]) -> None:
+    def feed(down: "Down[Any]") -> None:
         down.start(Called(down, placed(call, down)))
 
     return feed

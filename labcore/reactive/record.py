@@ -136,7 +136,7 @@ class Recorder(Step[Any]):
 def recorded(source: Source[Any], recording: Recording) -> Feed:
     """The feed of record."""
 
-    def feed(down: Down[Any]) -> None:
+    def feed(down: "Down[Any]") -> None:
         source.feed(Recorder(down, recording))
 
     return feed

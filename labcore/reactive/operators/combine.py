@@ -55,7 +55,7 @@ class InTurn(Relay):
 def in_turn(sources: tuple[Source[Any], ...]) -> Feed:
     """The feed of concat."""
 
-    def feed(down: Down[Any]) -> None:
+    def feed(down: "Down[Any]") -> None:
         rest = iter(sources)
         first = next(rest)
         InTurn(down, rest).begin(first)

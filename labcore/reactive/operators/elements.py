@@ -79,7 +79,7 @@ class Elementwise(Step[Any]):
 def elementwise(source: Source[Any], make: Callable[[Down[Any], Stop], Offer]) -> Feed:
     """An operator that sees each value and may stop the stream: `make(down, stop)` gives its offer."""
 
-    def feed(down: Down[Any]) -> None:
+    def feed(down: "Down[Any]") -> None:
         source.feed(Elementwise(down, make))
 
     return feed
@@ -98,7 +98,7 @@ def answer(down: Down[Any], stop: Stop, error: Exception, value: Any) -> bool:
 def mapping(source: Source[Any], fn: Callable[[Any], Any], name: str = "map") -> Feed:
     """Each value through `fn`, as closures."""
 
-    def make(down: Down[Any], stop: Stop) -> Offer:
+    def make(down: "Down[Any]", stop: Stop) -> Offer:
         pass_on, call = down.offer, placed(fn, down)
 
         def offer(value: Any) -> bool:
@@ -116,7 +116,7 @@ def mapping(source: Source[Any], fn: Callable[[Any], Any], name: str = "map") ->
 def filtering(source: Source[Any], keep: Callable[[Any], Any]) -> Feed:
     """The values that `keep` accepts, as closures."""
 
-    def make(down: Down[Any], stop: Stop) -> Offer:
+    def make(down: "Down[Any]", stop: Stop) -> Offer:
         pass_on, discarded = down.offer, down.scope.hooks.discarded
         call = placed(keep, down)
 
@@ -286,7 +286,7 @@ def folding(source: Source[Any], begin: Callable[[], Fold]) -> Feed:
     """
     polled = None if source.fusion is None else _folding_iterator(source.fusion, begin)
 
-    def feed(down: Down[Any]) -> None:
+    def feed(down: "Down[Any]") -> None:
         if polled is not None and lenience(down) is None and place_of(down) is None:
             polled(down)
             return
@@ -374,7 +374,7 @@ class FoldingIterator:
 
 
 def _folding_iterator(fusion: Fusion, begin: Callable[[], Fold]) -> Feed:
-    def feed(down: Down[Any]) -> None:
+    def feed(down: "Down[Any]") -> None:
         try:
             base = fusion.base()
         except Exception as error:  # noqa: BLE001 - a user's iterable: its error is the signal

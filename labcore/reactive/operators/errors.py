@@ -99,7 +99,7 @@ def resuming(
 ) -> Feed:
     """The feed of the operators that answer a failure with a stream."""
 
-    def feed(down: Down[Any]) -> None:
+    def feed(down: "Down[Any]") -> None:
         Resuming(down, fallback, only).begin(source)
 
     return feed
@@ -171,7 +171,7 @@ class Retrying(Again):
 def retrying(source: Source[Any], rule: Retry) -> Feed:
     """The feed of retry and retry_when."""
 
-    def feed(down: Down[Any]) -> None:
+    def feed(down: "Down[Any]") -> None:
         Retrying(down, source, rule).run()
 
     return feed
@@ -199,7 +199,7 @@ class Repeating(Again):
 def repeating(source: Source[Any], times: float, delay_s: float) -> Feed:
     """The feed of repeat."""
 
-    def feed(down: Down[Any]) -> None:
+    def feed(down: "Down[Any]") -> None:
         Repeating(down, source, times, delay_s).run()
 
     return feed
@@ -257,7 +257,7 @@ class SharedErrors(Source[T]):
         Reactor: Flux.onErrorMap, Mono.onErrorMap
         """
 
-        def feed(down: Down[Any]) -> None:
+        def feed(down: "Down[Any]") -> None:
             self.feed(Translating(down, translate, only))
 
         return self.like(feed)

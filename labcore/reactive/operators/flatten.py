@@ -327,7 +327,7 @@ class Worker:
 def flat_mapping(source: Source[Any], mapper: Mapper, concurrency: int, prefetch: int) -> Feed:
     """The feed of flat_map."""
 
-    def feed(down: Down[Any]) -> None:
+    def feed(down: "Down[Any]") -> None:
         source.feed(FlatMap(down, mapper, concurrency, prefetch))
 
     return feed
@@ -626,7 +626,7 @@ class Sequential(Step[Any]):
 def concat_mapping(source: Source[Any], make: Callable[[Down[Any]], Step[Any]]) -> Feed:
     """The feed of concat_map, switch_map and flat_map_sequential: `make(down)` is the operator."""
 
-    def feed(down: Down[Any]) -> None:
+    def feed(down: "Down[Any]") -> None:
         source.feed(make(down))
 
     return feed

@@ -165,7 +165,7 @@ def zipping(
 ) -> Feed:
     """The feed of zip."""
 
-    def feed(down: Down[Any]) -> None:
+    def feed(down: "Down[Any]") -> None:
         Zip(down, len(sources), combine, prefetch).run(sources)
 
     return feed
@@ -203,7 +203,7 @@ class Latest(Inner):
 def latest_of(sources: Sequence[Source[Any]], prefetch: int) -> Feed:
     """The feed of combine_latest."""
 
-    def feed(down: Down[Any]) -> None:
+    def feed(down: "Down[Any]") -> None:
         hub = FlatMap(down, as_is, len(sources), prefetch)
         latest: list[Any] = [MISSING] * len(sources)
         inners = [Latest(hub, prefetch, position, latest) for position in range(len(sources))]
@@ -309,7 +309,7 @@ class Runner(Down[Any]):
 def racing(sources: Sequence[Source[Any]]) -> Feed:
     """The feed of first_with_signal."""
 
-    def feed(down: Down[Any]) -> None:
+    def feed(down: "Down[Any]") -> None:
         Race(down, len(sources)).run(sources)
 
     return feed

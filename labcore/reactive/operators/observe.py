@@ -131,7 +131,7 @@ class Watching(Step[Any]):
 def watching(source: Source[Any], calls: Calls) -> Feed:
     """The feed of the operators that look on at signals other than values."""
 
-    def feed(down: Down[Any]) -> None:
+    def feed(down: "Down[Any]") -> None:
         source.feed(Watching(down, calls))
 
     return feed
@@ -171,7 +171,7 @@ def resourceful(
 ) -> Feed:
     """A stream over a resource that is released whatever happens."""
 
-    def feed(down: Down[Any]) -> None:
+    def feed(down: "Down[Any]") -> None:
         try:
             resource = placed(acquire, down)()
         except Exception as error:  # noqa: BLE001 - without a resource the stream is the failure
@@ -408,7 +408,7 @@ class SharedObserve(Source[T]):
         Reactor: Flux.contextWrite, Mono.contextWrite
         """
 
-        def feed(down: Down[Any]) -> None:
+        def feed(down: "Down[Any]") -> None:
             if callable(entries):
                 try:
                     context = entries(down.context)

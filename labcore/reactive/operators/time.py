@@ -93,7 +93,7 @@ def limiting(
 ) -> Feed:
     """The feed of timeout."""
 
-    def feed(down: Down[Any]) -> None:
+    def feed(down: "Down[Any]") -> None:
         Limit(down, limit_s, fallback).run(source, first_s)
 
     return feed
@@ -242,7 +242,7 @@ class SharedTime(Source[T]):
         check_not_negative("delay_s", delay_s)
         source = self
 
-        def feed(down: Down[Any]) -> None:
+        def feed(down: "Down[Any]") -> None:
             lib.Mono.delay(delay_s).then_many(source).feed(down)
 
         return self.like(feed)
@@ -304,7 +304,7 @@ class FluxTime(SharedTime[T]):
         """
         check_positive("period_s", period_s)
 
-        def feed(down: Down[Any]) -> None:
+        def feed(down: "Down[Any]") -> None:
             self.feed(Sampler(down, period_s))
 
         return lib.Flux(feed)

@@ -85,7 +85,7 @@ class Taking(Step[Any]):
 def taking(source: Source[Any], count: int) -> Feed:
     """The feed of take."""
 
-    def feed(down: Down[Any]) -> None:
+    def feed(down: "Down[Any]") -> None:
         source.feed(Taking(down, count))
 
     return feed
@@ -228,7 +228,7 @@ class SharedTransform(Source[T]):
         Reactor: Flux.switchIfEmpty, Mono.switchIfEmpty
         """
 
-        def feed(down: Down[Any]) -> None:
+        def feed(down: "Down[Any]") -> None:
             IfEmpty(down, other).begin(self)
 
         return self.like(feed)
@@ -300,7 +300,7 @@ class FluxTransform(SharedTransform[T]):
         Reactor: Flux.handle
         """
 
-        def make(down: Down[Any], stop: Stop) -> Offer:
+        def make(down: "Down[Any]", stop: Stop) -> Offer:
             call = placed(fn, down)
 
             def offer(value: Any) -> bool:
@@ -357,7 +357,7 @@ class FluxTransform(SharedTransform[T]):
         Reactor: Flux.index
         """
 
-        def make(down: Down[Any], _: Stop) -> Offer:
+        def make(down: "Down[Any]", _: Stop) -> Offer:
             position = -1
 
             def offer(value: Any) -> bool:
@@ -397,7 +397,7 @@ class FluxTransform(SharedTransform[T]):
         Reactor: Flux.takeWhile
         """
 
-        def make(down: Down[Any], stop: Stop) -> Offer:
+        def make(down: "Down[Any]", stop: Stop) -> Offer:
             call = placed(keep, down)
 
             def offer(value: Any) -> bool:
@@ -428,7 +428,7 @@ class FluxTransform(SharedTransform[T]):
         Reactor: Flux.takeUntil
         """
 
-        def make(down: Down[Any], stop: Stop) -> Offer:
+        def make(down: "Down[Any]", stop: Stop) -> Offer:
             call = placed(last, down)
 
             def offer(value: Any) -> bool:
@@ -734,7 +734,7 @@ class FluxTransform(SharedTransform[T]):
     def _filter_anew(self, make: Callable[[], Callable[[T], object]]) -> "Flux[T]":
         """A filter with state of its own for each subscriber."""
 
-        def feed(down: Down[Any]) -> None:
+        def feed(down: "Down[Any]") -> None:
             filtering(self, make())(down)
 
         return lib.Flux(feed)
