@@ -31,6 +31,7 @@ from labcore.measure.record import (
     RunRow,
 )
 from labcore.measure.recording import Recording
+from labcore.measure.scaling import Band, ScalingFit, fit_scaling
 from labcore.measure.search import Ladder
 from labcore.measure.verdict import METRICS, Metric, Verdict, verdicts
 from labcore.measure.vitals import Vitals, take_vitals
@@ -42,6 +43,7 @@ __all__ = [
     "RULES",
     "SAMPLE_COLUMNS",
     "SCHEMA_VERSION",
+    "Band",
     "Capacity",
     "CapacityPoint",
     "CapacityResult",
@@ -60,6 +62,7 @@ __all__ = [
     "Recording",
     "Rule",
     "RunRow",
+    "ScalingFit",
     "Symptom",
     "Users",
     "Verdict",
@@ -75,6 +78,7 @@ __all__ = [
     "diagnose",
     "drive",
     "findings",
+    "fit_scaling",
     "look",
     "look_async",
     "resume_capacity",
