@@ -129,6 +129,22 @@ def test_exactly_the_rate_passes_under_contention(world: PlatformWorld):
     assert results.count("passed") == 10
 
 
+def test_the_machine_decides_under_the_lock(world: PlatformWorld, monkeypatch: pytest.MonkeyPatch):
+    """Seen, not raced for: this interpreter seldom lets threads change places where it would show."""
+    breaker = CircuitBreaker()
+    held: list[bool] = []
+    for name in ("acquire", "settle"):
+        decide = getattr(breaker._machine, name)
+
+        def watched(*args: Any, decide: Callable[..., Any] = decide, **options: Any) -> Any:
+            held.append(breaker._lock.locked())
+            return decide(*args, **options)
+
+        monkeypatch.setattr(breaker._machine, name, watched)
+    breaker.call(lambda: held.append(not breaker._lock.locked()), world)
+    assert held == [True, True, True]
+
+
 def test_no_lock_is_held_while_calls_run(world: PlatformWorld):
     breaker = CircuitBreaker()
     all_inside = threading.Barrier(THREADS)
