@@ -13,9 +13,8 @@ Site Reliability Engineering, ch. 22, "Addressing Cascading Failures".
 import random
 from collections.abc import Generator
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import pandas as pd
 import simpy
 
 from labcore.kernel import RefusedError, UsageError
@@ -26,6 +25,9 @@ from labcore.resilience import (
     RetryCall,
     RetryConfig,
 )
+
+if TYPE_CHECKING:  # half a second for every checking process, which needs no table
+    import pandas as pd
 
 WINDOW_S: Final = 1.0
 Process = Generator[simpy.Event, Any, None]
@@ -66,7 +68,7 @@ class Defence:
     breaker: CircuitBreakerConfig | None = None
 
 
-def storm(defence: Defence, weather: Weather | None = None) -> pd.DataFrame:
+def storm(defence: Defence, weather: Weather | None = None) -> "pd.DataFrame":
     """What callers and provider went through, one row a second.
 
     Columns: `second`, `calls` begun, `attempts` sent, `answered_share` of the calls begun in that second that
@@ -95,11 +97,13 @@ class _Storm:
             [0] * self._seconds for _ in range(4)
         )
 
-    def run(self) -> pd.DataFrame:
+    def run(self) -> "pd.DataFrame":
         for process in (self._callers(), self._provider(), self._watch()):
             self._clock.process(process)
         # What began last may still be answered.
         self._clock.run(until=self._weather.duration_s + 10 * self._weather.timeout_s)
+        import pandas as pd
+
         table = pd.DataFrame(
             {
                 "second": range(self._seconds),

@@ -1,0 +1,89 @@
+"""The learner's journal: attempts, hints and predictions, one line of JSON each, only ever appended.
+
+It lives in the machine user's data folder and goes nowhere else. `LABCORE_DATA` names another folder.
+A line that a crash left torn is counted and passed over; the others stay readable.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import platformdirs
+
+from labcore.kernel import EnvironmentFault, utc_now
+
+DATA_VARIABLE: Final = "LABCORE_DATA"
+FILE: Final = "journal.jsonl"
+
+
+def data_dir() -> Path:
+    """Where the journal lies: `LABCORE_DATA`, else the platform's data folder of this user."""
+    chosen = os.environ.get(DATA_VARIABLE)
+    return Path(chosen) if chosen else Path(platformdirs.user_data_dir("labcore"))
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line: when (ISO 8601, UTC), what kind, and its fields."""
+
+    at: str
+    kind: str
+    fields: dict[str, Any]
+
+
+class Journal:
+    """A file of entries, oldest first."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.path = (folder or data_dir()) / FILE
+
+    def note(self, kind: str, **fields: Any) -> None:
+        """Append an entry; one write, so that two notebooks never mix their lines.
+
+        Raises:
+            EnvironmentFault: the folder cannot be written.
+        """
+        line = json.dumps({"at": utc_now().isoformat(), "kind": kind} | fields) + "\n"
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(line)
+        except OSError as exc:
+            raise EnvironmentFault(
+                f"{self.path} cannot be written ({exc}); {DATA_VARIABLE} names another folder"
+            ) from exc
+
+    def read(self) -> tuple[list[Entry], int]:
+        """The entries, and how many lines were torn."""
+        if not self.path.is_file():
+            return [], 0
+        entries, torn = [], 0
+        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
+            entry = _entry(line)
+            if entry is None:
+                torn += 1
+            else:
+                entries.append(entry)
+        return entries, torn
+
+    def of(self, kind: str, **equal: Any) -> list[Entry]:
+        """The entries of that kind whose fields have these values."""
+        return [
+            entry
+            for entry in self.read()[0]
+            if entry.kind == kind and all(entry.fields.get(k) == v for k, v in equal.items())
+        ]
+
+    def hints_taken(self, exercise: str) -> int:
+        """The grade of the last hint that was asked for; 0 before the first."""
+        return max((e.fields["grade"] for e in self.of("hint", exercise=exercise)), default=0)
+
+
+def _entry(line: str) -> Entry | None:
+    try:
+        document = json.loads(line)
+        return Entry(document.pop("at"), document.pop("kind"), document)
+    except (ValueError, KeyError, AttributeError):
+        return None

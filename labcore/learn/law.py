@@ -1,0 +1,105 @@
+"""Laws: what a check demands of an answer, each a sentence and a StepVerifier script (or an assertion).
+
+An exercise's `check.py` holds its laws in the order in which they are tried: the values first, without
+regard to time, then time, demand and cancellation. The first law that is broken gives the result.
+"""
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from labcore.learn.result import Status
+from labcore.learn.timeline import Track
+from labcore.reactive import Flux, Mono, Publisher, Recording
+from labcore.reactive.testing import Script, StepVerifier
+
+T = TypeVar("T")
+Answer = Callable[..., Any]
+_FREE_S = 60.0
+
+
+class Finding(AssertionError):  # noqa: N818 - what a check found, not an error of its own
+    """A law is broken: what was expected, what was found."""
+
+    def __init__(self, *, expected: str, actual: str) -> None:
+        super().__init__(f"expected {expected}, actual {actual}")
+        self.expected = expected
+        self.actual = actual
+
+
+class Stage:
+    """Where a law is played: remembers what passed at the points that it was told to watch."""
+
+    def __init__(self) -> None:
+        self.tracks: list[Track] = []
+        self._supplier: Callable[[], Publisher[Any]] | None = None
+
+    def verifier(self, supplier: Callable[[], Publisher[T]]) -> Script[T]:
+        """A StepVerifier script in virtual time, which asks for everything.
+
+        When the law is broken its stream runs once more without the script, to be drawn to its end.
+        """
+        self._supplier = supplier
+        return StepVerifier.with_virtual_time(supplier)
+
+    def run_freely(self) -> None:
+        """Record the stream of `verifier` anew, for a minute of virtual time."""
+        if self._supplier is None:
+            return
+        self.tracks.clear()
+        with suppress(Exception):  # what is wrong has been told; this is for the picture
+            StepVerifier.with_virtual_time(self._supplier).then_await(
+                _FREE_S
+            ).then_cancel().verify()
+
+    def flux(self, made: Any, *, name: str = "answer") -> Flux[Any]:
+        """What the answer returned, recorded. Raises: Finding when it is no Flux."""
+        self.expect(isinstance(made, Flux), expected="a Flux", actual=_returned(made))
+        watched: Flux[Any] = self.watch(made, name=name)
+        return watched
+
+    def mono(self, made: Any, *, name: str = "answer") -> Mono[Any]:
+        """What the answer returned, recorded. Raises: Finding when it is no Mono."""
+        self.expect(isinstance(made, Mono), expected="a Mono", actual=_returned(made))
+        watched: Mono[Any] = self.watch(made, name=name)
+        return watched
+
+    def watch(self, stream: Any, *, name: str, demand: bool = False) -> Any:
+        """The same stream, its signals recorded under that name; with `demand`, its requests too."""
+        recording = Recording(name)
+        self.tracks.append(Track(recording, demand))
+        return stream.record(recording)
+
+    def expect(self, holds: bool, *, expected: object, actual: object) -> None:
+        """An assertion of the law. Raises: Finding."""
+        if not holds:
+            raise Finding(expected=str(expected), actual=str(actual))
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """One demand; `breach` is the word for an answer that breaks it."""
+
+    sentence: str
+    play: Callable[[Answer, Stage], None]
+    breach: Status = Status.NOT_YET
+
+
+def law(
+    sentence: str, *, breach: Status = Status.NOT_YET
+) -> Callable[[Callable[[Answer, Stage], None]], Law]:
+    """Make a function a law: `play(answer, stage)` returns, or raises what broke it."""
+    return lambda play: Law(sentence, play, breach)
+
+
+def _returned(made: object) -> str:
+    if made is None:
+        return "None: is a `return` missing?"
+    return f"{type(made).__name__}, {made!r:.60}"
+
+
+def shown(values: Iterable[object]) -> str:
+    """Values for a message, streams by their type alone."""
+    texts = (type(v).__name__ if isinstance(v, Flux | Mono) else repr(v) for v in values)
+    return f"[{', '.join(texts)}]"
