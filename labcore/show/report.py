@@ -34,6 +34,8 @@ from labcore.show.evidence import (
     void_runs,
 )
 from labcore.show.palette import LaneStyle, lane_styles
+from labcore.show.search import SECTIONS as SEARCH_SECTIONS
+from labcore.show.search import search_of
 from labcore.show.summary import COMPLETE, answer_of, limit_of, more_of
 from labcore.show.words import listed, number, span
 
@@ -49,6 +51,10 @@ _SIDE_BY_SIDE = (
     "rss_peak_mb",
     "threads_max",
 )
+SECTIONS = (
+    "answer", "verdicts", "control", "charts", "limits", "method", "validity", "parameters",
+    "environment", "reproduce",
+)  # fmt: skip
 _GLYPHS = {"faster": "▲", "slower": "▼", "equal in practice": "=", "undecided": "?", "void": "∅"}
 
 
@@ -90,6 +96,8 @@ def write_report(recording: Recording, path: str | Path) -> Path:
 
 def render_report(recording: Recording) -> str:
     """The report as HTML text. Raises: VoidRunError and UsageError as `write_report` does."""
+    if recording.kind != "compare":
+        return _render_search(recording)
     for verdict in recording.verdicts:
         _require_interval(verdict)
     drawn = [draw(recording) for draw in CHARTS] if len(recording.runs) else []
@@ -98,6 +106,24 @@ def render_report(recording: Recording) -> str:
         _require_alt(chart)
     template = _templates().get_template("report.html")
     return template.render(_context(recording, charts))
+
+
+def _render_search(recording: Recording) -> str:
+    search = search_of(recording)
+    for chart in search.charts:
+        _require_alt(chart)
+    void = search.runs["void"].astype(bool)
+    lanes = [recording.design.baseline, *recording.design.arms, *search.runs["arm"].unique()]
+    context = _shared(recording) | {
+        "search": search,
+        "charts": search.charts,
+        "sections": SEARCH_SECTIONS,
+        "styles": lane_styles(lanes),
+        "runs": search.runs,
+        "valid": search.runs[~void],
+        "void": list(search.runs[void].itertuples()),
+    }
+    return _templates().get_template("search.html").render(context)
 
 
 def _require_interval(verdict: Verdict) -> None:
@@ -120,12 +146,9 @@ def _context(recording: Recording, charts: Sequence[Chart]) -> dict[str, Any]:
     arms = arms_of(recording)
     lanes = [verdict for verdict in recording.verdicts if verdict.arm != CONTROL]
     others = [arm for arm in arms if arm not in {design.baseline, CONTROL}]
-    return {
-        "recording": recording,
-        "design": design,
-        "experiment": recording.experiment,
-        "place": f"{recording.path.parent.name}/{recording.path.name}",
-        "partial": recording.experiment["status"] != COMPLETE,
+    return _shared(recording) | {
+        "sections": SECTIONS,
+        "runs": recording.runs,
         "others": others or list(design.arms),
         "answer": answer_of(recording),
         "arms": arms,
@@ -137,6 +160,17 @@ def _context(recording: Recording, charts: Sequence[Chart]) -> dict[str, Any]:
         "limits": [limit_of(recording, arm) for arm in arms if arm != CONTROL],
         "valid": valid_runs(recording),
         "void": list(void_runs(recording).itertuples()),
+    }
+
+
+def _shared(recording: Recording) -> dict[str, Any]:
+    """What every kind of page says at its head and at its end."""
+    return {
+        "recording": recording,
+        "design": recording.design,
+        "experiment": recording.experiment,
+        "place": f"{recording.path.parent.name}/{recording.path.name}",
+        "partial": recording.experiment["status"] != COMPLETE,
         "parameters": list(_facts(_parameters(recording))),
         "environment": list(_facts(recording.experiment["environment"])),
         "command": _redacted(str(recording.experiment.get("command") or "")),
@@ -170,6 +204,11 @@ def _parameters(recording: Recording) -> dict[str, Any]:
         "confidence": f"{design.confidence:.0%}",
         "seed": str(design.seed),
         **{f"scenario: {name}": value for name, value in design.parameters.items()},
+        **{
+            name: recording.experiment[name]
+            for name in ("objective", "ladder", "grid")
+            if name in recording.experiment
+        },
     }
 
 
