@@ -12,6 +12,7 @@ import statistics
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import aiostream
@@ -20,10 +21,12 @@ import reactivex
 from reactivex import operators as rx
 from reactivex.scheduler.eventloop import AsyncIOScheduler
 
-from labcore.reactive import Flux, Scope, Subscription
+from labcore.reactive import UNBOUNDED, Flux, Scope, Subscription
 
 SUMMARY = "Flux beside aiostream, reactivex, async generators and hand-written code, by CPU time"
 
+STALL_ELEMENTS = 200_000
+STALL_LIMIT_MS = 5.0
 READERS = 100  # subscribers of the share case
 AT_ONCE = 64  # calls, and inner streams
 SOURCES = 8  # merged
@@ -46,13 +49,48 @@ def run(*, quick: bool) -> pd.DataFrame:
     """One row per case and library: elements per CPU second, its spread, and how much faster ours is.
 
     `elements_per_cpu_s` is the median over the repeats, `spread` half the distance between the
-    quartiles as a share of it, `ratio` ours over theirs, `target` the least ratio asked for.
+    quartiles as a share of it, `ratio` ours over theirs, `target` the least ratio asked for. The rows
+    `stall` have `stall_ms` instead, how long another task had to wait for its turn, and there `target`
+    is the longest wait allowed.
     """
     repeats = 3 if quick else 9
     rows: list[dict[str, object]] = []
     for case in cases(quick=quick):
         rows.extend(rows_of(case, repeats))
-    return pd.DataFrame(rows)
+    return pd.DataFrame([*rows, *stall_rows(repeats)])
+
+
+def stall_rows(repeats: int) -> list[dict[str, object]]:
+    """How long 200,000 elements keep another task waiting: the median of the longest waits."""
+    rows: list[dict[str, object]] = []
+    for name, contestant in STALLS.items():
+        waits_ms = [asyncio.run(longest_wait_ms(contestant)) for _ in range(repeats)]
+        row: dict[str, object] = {"case": "stall", "library": name, "n": STALL_ELEMENTS}
+        limit_ms = STALL_LIMIT_MS if name.startswith(OURS) else None
+        rows.append(row | {"stall_ms": round(statistics.median(waits_ms), 2), "target": limit_ms})
+    return rows
+
+
+async def longest_wait_ms(contestant: Run) -> float:
+    """The longest time between two turns of a task that always wants one.
+
+    In CPU time of this thread: what other processes take away is not the library's doing.
+    """
+    turns_s: list[float] = []
+
+    async def other() -> None:
+        while True:
+            turns_s.append(time.thread_time())
+            await asyncio.sleep(0)
+
+    task = asyncio.ensure_future(other())
+    await asyncio.sleep(0)
+    gc.collect()
+    turns_s.append(time.thread_time())
+    await contestant(STALL_ELEMENTS)
+    turns_s.append(time.thread_time())
+    task.cancel()
+    return 1000 * max(after - before for before, after in pairwise(turns_s[1:]))
 
 
 def rows_of(case: Case, repeats: int) -> list[dict[str, object]]:
@@ -164,6 +202,12 @@ async def pipeline_generators(n: int) -> int:
 async def pipeline_reactivex(n: int) -> int:
     source: Any = reactivex.from_iterable(range(n))
     source.pipe(rx.map(plus_one), rx.filter(odd), rx.count()).subscribe(lambda _: None)
+    return n
+
+
+async def pipeline_subscriber(n: int) -> int:
+    async with Scope() as scope:
+        Flux.range(0, n).map(plus_one).filter(odd).subscribe(Reader(UNBOUNDED), scope=scope)
     return n
 
 
@@ -352,7 +396,8 @@ async def zip_reactivex(n: int) -> int:
 class Reader:
     """A subscriber that asks for 256 and, each time it has seen 192, for 192 more."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: int = 256) -> None:
+        self.first = first
         self.seen = 0
         self.credit = 0
         self.subscription: Subscription | None = None
@@ -360,7 +405,7 @@ class Reader:
     def on_subscribe(self, subscription: Subscription, /) -> None:
         """Ask for the first window."""
         self.subscription = subscription
-        subscription.request(256)
+        subscription.request(self.first)
 
     def on_next(self, _: int, /) -> None:
         """Count, and ask again at the low tide."""
@@ -429,6 +474,17 @@ async def hop_ours(n: int) -> int:
 
 async def hop_queue(n: int) -> int:
     return await _queued(1, n)
+
+
+STALLS: dict[str, Run] = {
+    f"{OURS}, counted": pipeline_ours,
+    f"{OURS}, unfused": pipeline_unfused,
+    f"{OURS}, to a subscriber": pipeline_subscriber,
+    f"{OURS}, async for": pipeline_stream,
+    "async generators": pipeline_generators,
+    "reactivex": pipeline_reactivex,
+    "aiostream, its range": pipeline_aiostream,
+}
 
 
 def cases(*, quick: bool) -> list[Case]:
