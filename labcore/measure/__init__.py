@@ -31,6 +31,7 @@ from labcore.measure.record import (
     RunRow,
 )
 from labcore.measure.recording import Recording
+from labcore.measure.resumption import resume, resume_async
 from labcore.measure.scaling import Band, ScalingFit, fit_scaling
 from labcore.measure.search import Ladder
 from labcore.measure.verdict import METRICS, Metric, Verdict, verdicts
@@ -81,6 +82,8 @@ __all__ = [
     "fit_scaling",
     "look",
     "look_async",
+    "resume",
+    "resume_async",
     "resume_capacity",
     "resume_comparison",
     "resume_crossover",

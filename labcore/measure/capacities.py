@@ -157,7 +157,7 @@ def resume_capacity(
     scenario = Recording.open(path).design.scenario
     events, stop = Events(on_event), cancelled or Event()
     with alone(f"capacity {scenario}", events=events, cancelled=stop):
-        recording = reopen(path, ("capacity",), force=force)
+        recording = reopen(path, "capacity", force=force)
         _search(recording, recorded_lanes(recording), events=events, cancelled=stop)
     return Capacity(recording)
 

@@ -143,7 +143,7 @@ def resume_crossover(
     card = lane_room.scenario(Recording.open(path).design.scenario)
     events, stop = Events(on_event), cancelled or Event()
     with alone(f"crossover {card.name}", events=events, cancelled=stop):
-        recording = reopen(path, ("crossover",), force=force)
+        recording = reopen(path, "crossover", force=force)
         _measure(card, recording, recorded_lanes(recording), events=events, cancelled=stop)
     return recording
 
@@ -253,7 +253,6 @@ def _new_cell(
         cell,
         chosen,
         line=recording.experiment["command"],
-        kind="compare",
         control=False,
         repeats=REPEATS,
     )

@@ -27,7 +27,7 @@ from labcore.measure.design import (
     python_call,
 )
 from labcore.measure.environment import fingerprint
-from labcore.measure.record import CONTROL, Design, Kind
+from labcore.measure.record import CONTROL, Design
 from labcore.measure.recording import Recording, check_vacant
 from labcore.measure.reopening import lane_texts, recorded_lanes, reopen
 from labcore.measure.run import Events, OnEvent, Runner
@@ -129,7 +129,6 @@ def compare(
         design,
         chosen,
         line=line,
-        kind="compare",
         out=out,
         control=control,
         repeats=repeats,
@@ -178,7 +177,6 @@ def look(
         design,
         chosen,
         line=look_call(design, names),
-        kind="look",
         out=out,
         control=False,
         repeats=0,
@@ -229,7 +227,7 @@ def resume_comparison(
     card = lane_room.scenario(Recording.open(path).design.scenario)
     events, stop = Events(on_event), cancelled or Event()
     with alone(f"compare {card.name}", events=events, cancelled=stop):
-        recording = reopen(path, ("compare", "look"), force=force)
+        recording = reopen(path, "compare", force=force)
         measure_blocks(card, recording, recorded_lanes(recording), events=events, cancelled=stop)
     return Comparison(recording)
 
@@ -240,7 +238,6 @@ def _experiment(
     chosen: Mapping[str, LaneChoice],
     *,
     line: str,
-    kind: Kind,
     out: Path | None,
     control: bool,
     repeats: int,
@@ -253,7 +250,7 @@ def _experiment(
     events, stop = Events(on_event), cancelled or Event()
     with alone(f"compare {card.name}", events=events, cancelled=stop):
         recording = new_recording(
-            folder, design, chosen, line=line, kind=kind, control=control, repeats=repeats
+            folder, design, chosen, line=line, control=control, repeats=repeats
         )
         if design.pairs < least_pairs(design.confidence):
             few = f"{design.pairs} of {least_pairs(design.confidence)} pairs: a look, no verdict"
@@ -268,7 +265,6 @@ def new_recording(
     chosen: Mapping[str, LaneChoice],
     *,
     line: str,
-    kind: Kind,
     control: bool,
     repeats: int,
 ) -> Recording:
@@ -279,7 +275,6 @@ def new_recording(
         fingerprint(),
         command=line,
         seeds={"blocks": block_seeds(pairs=design.pairs, seed=design.seed)},
-        kind=kind,
         facts={"lanes": lane_texts(chosen), "control": control, "repeats": repeats},
     )
 

@@ -23,7 +23,7 @@ from typing import Literal
 
 SCHEMA_VERSION = 1
 
-Kind = Literal["compare", "look", "capacity", "crossover"]  # of an experiment; absent: compare
+Kind = Literal["compare", "capacity", "crossover"]  # of an experiment; absent: compare
 Word = Literal["faster", "slower", "equal in practice", "undecided", "void"]
 
 REQUEST_COLUMNS = {

@@ -19,21 +19,21 @@ from labcore.measure.recording import Recording
 PASSING: Final = frozenset({"load_average_before", "changed"})  # of the moment, not of the machine
 
 
-def reopen(path: str | Path, kinds: tuple[Kind, ...], *, force: bool = False) -> Recording:
+def reopen(path: str | Path, kind: Kind, *, force: bool = False) -> Recording:
     """The unfinished recording at this place, with a note that it was taken up again.
 
     Args:
         path: directory of the recording.
-        kinds: of experiment that the caller can go on with.
+        kind: of experiment that the caller can go on with.
         force: go on though the machine or its software is another; the differences are recorded.
 
     Raises:
         UsageError: no recording, one of another kind, a complete one, or another machine.
     """
     recording = Recording.open(path)
-    if recording.kind not in kinds:
+    if recording.kind != kind:
         raise UsageError(
-            f"{str(path)!r} is a recording of {recording.kind!r}, not of {' or '.join(kinds)}; "
+            f"{str(path)!r} is a recording of {recording.kind!r}, not of {kind!r}; "
             "resume it with its own verb, or with `labcore.resume`"
         )
     if recording.complete:

@@ -9,7 +9,7 @@ from labcore.kernel import UsageError
 from labcore.lanes import ForeignLane
 from labcore.measure.design import LaneChoice
 from labcore.measure.environment import fingerprint
-from labcore.measure.record import Design, Kind
+from labcore.measure.record import Design
 from labcore.measure.recording import Recording
 from labcore.measure.reopening import differences, lane_texts, recorded_lanes, reopen
 
@@ -24,8 +24,6 @@ DESIGN = Design(
     arrivals="poisson",
     seed=1,
 )
-COMPARISONS: tuple[Kind, ...] = ("compare",)
-CAPACITY: tuple[Kind, ...] = ("capacity",)
 
 
 def unfinished(folder: Path, **changes: Any) -> Recording:
@@ -37,7 +35,7 @@ def unfinished(folder: Path, **changes: Any) -> Recording:
 
 def test_on_the_same_machine_it_goes_on_and_says_so(tmp_path: Path):
     path = unfinished(tmp_path).path
-    again = reopen(path, COMPARISONS, force=True)
+    again = reopen(path, "compare", force=True)
     assert again.design == DESIGN
     assert Recording.open(path).experiment["resumed"][0]["runs_before"] == 0
 
@@ -45,13 +43,13 @@ def test_on_the_same_machine_it_goes_on_and_says_so(tmp_path: Path):
 def test_another_version_is_named_and_refused(tmp_path: Path):
     path = unfinished(tmp_path, packages={"uvicorn": "0.1"}, machine={"cores": 999}).path
     with pytest.raises(UsageError, match=r"cores was 999, is \d+.*packages uvicorn was '0\.1'"):
-        reopen(path, COMPARISONS)
+        reopen(path, "compare")
     assert "resumed" not in Recording.open(path).experiment
 
 
 def test_forcing_records_the_difference(tmp_path: Path):
     path = unfinished(tmp_path, packages={"uvicorn": "0.1"}).path
-    reopen(path, COMPARISONS, force=True)
+    reopen(path, "compare", force=True)
     note = Recording.open(path).experiment["resumed"][0]
     assert any("packages uvicorn was '0.1'" in difference for difference in note["differences"])
 
@@ -72,15 +70,15 @@ def test_a_package_that_came_or_went_is_a_difference():
 
 def test_another_kind_of_experiment_is_refused(tmp_path: Path):
     path = unfinished(tmp_path).path
-    with pytest.raises(UsageError, match="is a recording of 'compare', not of capacity"):
-        reopen(path, CAPACITY)
+    with pytest.raises(UsageError, match="is a recording of 'compare', not of 'capacity'"):
+        reopen(path, "capacity")
 
 
 def test_what_is_complete_is_refused(tmp_path: Path):
     recording = unfinished(tmp_path)
     recording.finish(complete=True)
     with pytest.raises(UsageError, match="nothing to resume"):
-        reopen(recording.path, COMPARISONS)
+        reopen(recording.path, "compare")
 
 
 def test_lanes_come_back_as_they_were_written(tmp_path: Path):
