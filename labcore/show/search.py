@@ -1,14 +1,21 @@
-"""What the report of a search says: a capacity's brackets, in the words of its record."""
+"""What the report of a search says: a capacity's brackets or a crossover's map, in plain words."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from labcore.kernel import UsageError
-from labcore.measure import CapacityResult, Recording, capacity_results
-from labcore.show.charts import Chart, Table, capacity_curve
+from labcore.measure import (
+    CapacityResult,
+    CrossoverResult,
+    Recording,
+    capacity_results,
+    crossover_result,
+)
+from labcore.show.charts import Chart, Table, capacity_curve, crossover_map
 from labcore.show.charts.capacity import bracket_text
+from labcore.show.evidence import metric
 from labcore.show.words import listed, number
 
 SECTIONS = (
@@ -35,7 +42,11 @@ def search_of(recording: Recording) -> Search:
     """What the recording of a search says. Raises: UsageError for a kind without a page."""
     if recording.kind == "capacity":
         return _capacity(recording)
-    raise UsageError(f"no report for a recording of kind {recording.kind!r}; give a capacity's")
+    if recording.kind == "crossover":
+        return _crossover(recording)
+    raise UsageError(
+        f"no report for a recording of kind {recording.kind!r}; give a capacity or a crossover"
+    )
 
 
 def _capacity(recording: Recording) -> Search:
@@ -70,6 +81,74 @@ def _capacity(recording: Recording) -> Search:
         ),
         runs=recording.runs,
     )
+
+
+def _crossover(recording: Recording) -> Search:
+    result = crossover_result(recording)
+    measured = [cell for cell in result.cells if cell.measured]
+    design = recording.design
+    return Search(
+        eyebrow="Crossover",
+        question=f"Where does {result.lane} beat {result.baseline} on {result.scenario}?",
+        load=f"{listed(number(rate) for rate in result.rates_per_s)} requests/s in open loop",
+        lead=result.sentence,
+        sentences=tuple(_wins(result)),
+        charts=(crossover_map(result),) if measured else (),
+        limits=_cell_limits(result),
+        method=(
+            (
+                "A small comparison in every cell",
+                f"{design.pairs} pairs of runs of {number(design.duration_s)} s a cell, the halves of a"
+                " pair under one schedule, each on a fresh server. Cells came in random order, so that a"
+                " drift of the machine draws no pattern.",
+            ),
+            (
+                "A zone fixed beforehand",
+                f"Differences within ±{result.zone_share:.0%} count as equal in practice; a cell decides"
+                " by the exact signed-rank interval over its own pairs.",
+            ),
+            (
+                "Many questions at once",
+                f"{len(result.cells)} cells were asked; the p-values beside the map are adjusted over all"
+                " of them by Holm's method.",
+            ),
+        ),
+        runs=_runs_of_cells(recording, result),
+    )
+
+
+def _wins(result: CrossoverResult) -> Iterator[str]:
+    """One sentence a row of the map, about what was decided there."""
+    title = metric(result.metric).label
+    for value in result.values:
+        row = [cell for cell in result.cells if cell.value == value and cell.measured]
+        words = {
+            word: [number(cell.rate_per_s) for cell in row if cell.word == word]
+            for word in ("faster", "slower", "equal in practice", "undecided", "void")
+        }
+        told = [f"{word} at {listed(rates)}/s" for word, rates in words.items() if rates]
+        place = f"{result.parameter} {number(value)} {result.unit}".strip()
+        yield f"{place}: {result.lane} is {listed(told) or 'not measured'} on {title}."
+
+
+def _cell_limits(result: CrossoverResult) -> Table:
+    rows = tuple(
+        (cell.value, cell.rate_per_s, cell.bottleneck or "–", cell.baseline_bottleneck or "–")
+        for cell in result.cells
+    )
+    unit = f", {result.unit}" if result.unit else ""
+    return Table((f"{result.parameter}{unit}", "offered, /s", result.lane, result.baseline), rows)
+
+
+def _runs_of_cells(recording: Recording, result: CrossoverResult) -> pd.DataFrame:
+    """The runs of every cell begun; a run's name tells its cell, where names begin anew."""
+    frames = [recording.runs]
+    for cell in result.cells:
+        if (recording.path / cell.path / "experiment.json").is_file():
+            runs = Recording.open(recording.path / cell.path).runs
+            frames.append(runs.assign(run=cell.path + "/" + runs["run"]))
+    filled = [frame for frame in frames if len(frame)]
+    return pd.concat(filled, ignore_index=True) if filled else recording.runs
 
 
 def _limits(results: Sequence[CapacityResult]) -> Table:

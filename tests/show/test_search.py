@@ -1,4 +1,4 @@
-"""The report of a capacity search: brackets in words, chart, limits, void runs, how to reproduce."""
+"""The reports of searches: the answer in words, chart, limits, void runs, how to reproduce."""
 
 import re
 from collections.abc import Sequence
@@ -98,3 +98,60 @@ def test_a_kind_without_a_page_is_refused(search: Recording):
     search.experiment["kind"] = "seance"
     with pytest.raises(UsageError, match="seance"):
         render_report(search)
+
+
+@pytest.fixture
+def crossing(tmp_path: Path, recording: Recording, row: RunRow) -> Recording:
+    """A map of two cells, one of them measured: the lane twice as slow, one run of it void."""
+    design = replace(recording.design, arms=("threads",), pairs=6)
+    grid = {
+        "parameter": "payment_ms", "values": [20.0], "rates_per_s": [50.0, 100.0],
+        "metric": "p50_ms", "unit": "ms",
+    }  # fmt: skip
+    whole = Recording.create(
+        tmp_path / "map",
+        design,
+        {},
+        command="labcore crossover checkout",
+        kind="crossover",
+        facts={"grid": grid},
+    )
+    cell = Recording.create(whole.path / "cells" / "payment_ms_20_rate_50", design, {})
+    samples, requests = recording.samples(row.run), recording.requests(row.run)
+    for block in range(7):
+        for arm, p50_ms in (("reactive", 40.0 + block), ("threads", 80.0 + block)):
+            void = (block, arm) == (6, "threads")
+            run = replace(
+                row, run=f"{arm}{block}", block=block, arm=arm, lane=arm, p50_ms=p50_ms, void=void,
+                why="The host took away 3.0% of the machine's time." if void else "",
+            )  # fmt: skip
+            cell.add_run(run, samples=samples, requests=requests)
+    cell.finish(complete=True)
+    return whole
+
+
+def test_a_map_says_in_words_what_was_decided_where(crossing: Recording):
+    found = search_of(crossing)
+    assert found.question == "Where does threads beat reactive on checkout?"
+    assert found.sentences == ("payment_ms 20 ms: threads is slower at 50/s on median latency.",)
+    assert [chart.name for chart in found.charts] == ["crossover"]
+
+
+def test_the_page_of_a_map_lists_the_void_runs_of_its_cells(crossing: Recording):
+    page = render_report(crossing)
+    assert re.findall(r'<section id="(\w+)"', page) == list(SECTIONS)
+    assert "14 runs were made, 13 count, 1 is void." in page
+    assert "cells/payment_ms_20_rate_50/threads6" in page
+    assert "The host took away 3.0%" in page
+    assert "labcore crossover checkout" in page
+
+
+def test_a_map_without_a_cell_has_a_page(crossing: Recording, tmp_path: Path):
+    empty = Recording.create(
+        tmp_path / "empty",
+        crossing.design,
+        {},
+        kind="crossover",
+        facts={"grid": crossing.experiment["grid"]},
+    )
+    assert "No run was recorded" in render_report(empty)
