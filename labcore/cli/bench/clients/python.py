@@ -136,7 +136,7 @@ def _bare(url: str, seconds: float, connections: int, rate: float) -> Counted:
     before = getrusage(RUSAGE_SELF)
     while settled < count:
         now_ns = time.monotonic_ns()
-        while len(sent) < count and due[len(sent)] <= now_ns:
+        while len(sent) < count and idle and due[len(sent)] <= now_ns:
             idle.popleft().send(payload)
             sent.append(now_ns)
             now_ns = time.monotonic_ns()
