@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import psycopg
 
 from labcore.lanes import Check, NotApplicableError, Site
+from servers.order_service.audit import ask_again, audit, begin_bad_day, send_orders, stocks
 from servers.order_service.contract import KEY_HEADER
 from servers.order_service.history import SCARCE_STOCK, catalogue, discounts
 from servers.order_service.malformed import malformed, strange_requests
@@ -50,6 +51,7 @@ BUYERS = 64
 REPEATS = 20
 SLOW = 40
 KILLED = 8
+AUDITED = 300  # orders of a bad day, where nobody says how many
 _BREAK_CONNECTIONS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid()
@@ -190,6 +192,38 @@ def a_dead_adapter_is_left_in_peace_and_orders_end_quickly(site: Site) -> None:
         gone = before - shopper.stock(sku)
         expect(gone == 1, f"one sold in the end, got {gone}")
         regain_trust(shopper)
+
+
+def payments_that_hang_are_voided(site: Site) -> None:
+    """An adapter that never answers: 504 after the time limits, the payment void, no stock reserved."""
+    _ends_without_trace(site, 504, {"hang_share": 1}, charges=0)
+
+
+def payments_cut_by_a_reset_are_voided(site: Site) -> None:
+    """The card was charged and the connection reset in mid-answer: 504, void, no stock reserved."""
+    _ends_without_trace(site, 504, {"reset_share": 1}, charges=1)
+
+
+def payments_that_drip_are_cut_off(site: Site) -> None:
+    """An answer byte by byte evades no time limit: 504, void, no stock reserved."""
+    drip_ms = float(site.parameters["payment_timeout_ms"]) / 4
+    _ends_without_trace(site, 504, {"drip_share": 1, "drip_ms": drip_ms}, charges=1)
+
+
+def a_bad_day_loses_nothing(site: Site) -> None:
+    """All through a day of outages, hangs, resets and drips nothing is oversold, charged twice or lost."""
+    count = int(site.parameters.get("audited_orders", AUDITED))
+    seed = secrets.randbits(32)
+    with shopper_at(site) as shopper:
+        regain_trust(shopper)
+        before = stocks(shopper, [disc.sku for disc in catalogue()])
+        known = {order["id"] for order in shopper.orders()}
+        begin_bad_day(site, seed=seed, speed=float(site.parameters.get("bad_day_speed", 10)))
+        answers = send_orders(shopper, count=count, seed=seed)
+        with acquirer(site):
+            ask_again(shopper, answers, count=count, seed=seed)
+            audit(shopper, answers, before=before, known=known)
+            regain_trust(shopper)
 
 
 def a_failed_attempt_is_tried_again_under_the_same_key(site: Site) -> None:
@@ -427,6 +461,10 @@ CHECKS: tuple[Check, ...] = (
     failing_payments_leave_nothing_behind,
     payments_that_answer_too_late_are_voided,
     a_payment_that_cannot_be_voided_now_is_voided_later,
+    payments_that_hang_are_voided,
+    payments_cut_by_a_reset_are_voided,
+    payments_that_drip_are_cut_off,
+    a_bad_day_loses_nothing,
     a_dead_adapter_is_left_in_peace_and_orders_end_quickly,
     a_failed_attempt_is_tried_again_under_the_same_key,
     the_list_of_orders_has_each_once_and_resumes,

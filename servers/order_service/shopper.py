@@ -160,12 +160,12 @@ def at_once(count: int, action: Callable[[int], T]) -> list[T]:
         return list(pool.map(action, range(count)))
 
 
-def until(condition: Callable[[], bool], what: str) -> None:
-    """Wait for it. Raises: AssertionError naming what did not happen within `PATIENCE_S`."""
-    deadline_s = time.monotonic() + PATIENCE_S
+def until(condition: Callable[[], bool], what: str, *, within_s: float = PATIENCE_S) -> None:
+    """Wait for it. Raises: AssertionError naming what did not happen in time."""
+    deadline_s = time.monotonic() + within_s
     while not condition():
         if time.monotonic() > deadline_s:
-            raise AssertionError(f"not within {PATIENCE_S:g} s: {what}")
+            raise AssertionError(f"not within {within_s:g} s: {what}")
         time.sleep(0.02)
 
 
