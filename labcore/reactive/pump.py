@@ -55,29 +55,27 @@ class Pump:
         elif error is not None:
             self.down.scope.drop_error(error)
 
-    @property
-    def stopped(self) -> bool:
-        """Whether it was cancelled meanwhile."""
-        return not self.live
-
     async def run(self) -> None:
         """Pull, a value at a time."""
         offer, turn = self.down.offer, TURN
+        left, self.demand = self.demand, 0
         async for value in self.source:
             if not self.live:
                 return
-            if offer(value) and self.demand < UNBOUNDED:
-                self.demand -= 1
-            if self.stopped:
-                return
+            if offer(value) and left < UNBOUNDED:
+                left -= 1
+            if not self.live:
+                return  # type: ignore[unreachable]  # offer may have cancelled
             turn -= 1
             if not turn:
                 turn = TURN
                 await anyio.lowlevel.checkpoint()
-            if not self.demand:
-                self.idle = self.down.scope.future()
-                await self.idle
-                self.idle = None
+            if not left:
+                if not self.demand:
+                    self.idle = self.down.scope.future()
+                    await self.idle
+                    self.idle = None
+                left, self.demand = self.demand, 0
 
     async def work(self) -> None:
         """The task: pull, close, and only then tell."""
@@ -132,8 +130,8 @@ class Awaited:
         self.task: anyio.CancelScope | None = None
 
     def request(self, _: int) -> None:
-        """Start the task, once."""
-        if self.live and self.task is None:
+        """Start the task, once; asking again while it gives its value starts nothing."""
+        if self.live and not self.began and self.task is None:
             self.task = self.down.scope.spawn(self.work)
 
     def cancel(self) -> None:
