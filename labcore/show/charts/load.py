@@ -1,11 +1,12 @@
 """Charts over several recordings of one scenario at different loads.
 
-Nothing is fitted and nothing lies outside what was measured: points are medians over runs, joined
-in the order of the load. Capacity is the highest measured rate that kept the objective.
+Nothing lies outside what was measured: points are medians over runs, joined in the order of the
+load, and a fitted law is drawn with its band, and only when it is handed in. Capacity is the highest
+measured rate that kept the objective.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from labcore.kernel import UsageError
-from labcore.measure import CONTROL, Recording
+from labcore.measure import CONTROL, Recording, ScalingFit
 from labcore.show.charts.figure import (
     Cell,
     Chart,
@@ -50,14 +51,25 @@ class _Point:
     void: bool
 
 
-def throughput_against_concurrency(recordings: Sequence[Recording]) -> Chart:
+def throughput_against_concurrency(
+    recordings: Sequence[Recording], *, fits: Mapping[str, ScalingFit] | None = None
+) -> Chart:
     """Answered requests/s against requests in flight, with each pool's ceiling N/S.
 
     S is the median service time at the lowest load, where nobody queues; N the pool's size.
 
-    Raises: UsageError for no recordings, or recordings of different scenarios.
+    Args:
+        recordings: one scenario at several rates.
+        fits: the scalability law of each lane that has one; its band lies within the range it is
+            valid for.
+
+    Raises: UsageError for no recordings, recordings of different scenarios, or a fit of another lane.
     """
     points = _points(recordings)
+    laws = dict(fits or {})
+    strangers = sorted(set(laws) - set(points))
+    if strangers:
+        raise UsageError(f"a fit of {strangers[0]!r}; the recordings have {listed(points)}")
     styles = lane_styles(points)
     ceilings = {lane: _ceiling(line) for lane, line in points.items()}
     ceilings = {lane: limit for lane, limit in ceilings.items() if math.isfinite(limit)}
@@ -67,6 +79,8 @@ def throughput_against_concurrency(recordings: Sequence[Recording]) -> Chart:
         for lane, line in points.items():
             ordered = sorted(line, key=lambda point: point.concurrency)
             _line(axes, [(p.concurrency, p.achieved, p.void) for p in ordered], styles[lane])
+        for lane, law in laws.items():
+            _band(axes, law, styles[lane])
         for lane, limit in ceilings.items():
             axes.axhline(limit, color=styles[lane].color, linewidth=0.9, linestyle=(0, (4, 2)))
             axes.annotate(
@@ -87,9 +101,11 @@ def throughput_against_concurrency(recordings: Sequence[Recording]) -> Chart:
     return Chart(
         name="throughput",
         title=_ceiling_title(points, ceilings),
-        alt=_alt("Lines of answered requests/s against requests in flight", points),
+        alt=_alt("Lines of answered requests/s against requests in flight", points)
+        + "".join(f" {_law_text(lane, law)}" for lane, law in laws.items()),
         reading="A dashed line is the most a pool can answer: its size over the service time at the"
-        " lowest load. Hollow marks are void.",
+        " lowest load. Hollow marks are void."
+        + (" A shaded band is the fitted scalability law with its interval." if laws else ""),
         figure=figure,
         table=_table(points),
     )
@@ -224,6 +240,37 @@ def _line(axes: Axes, points: list[tuple[float, float, bool]], style: LaneStyle)
             color=style.color,
             markerfacecolor=PAPER[0] if void else style.color,
         )
+
+
+def _band(axes: Axes, law: ScalingFit, style: LaneStyle) -> None:
+    """The law where it is valid, with its interval; a dotted drop where it peaks."""
+    places = np.linspace(law.lowest, law.highest, 60)
+    bands = [law.at(float(place)) for place in places]
+    axes.fill_between(
+        places,
+        [band.low for band in bands],
+        [band.high for band in bands],
+        color=style.color,
+        alpha=0.16,
+        linewidth=0,
+    )
+    axes.plot(
+        places, [band.middle for band in bands], color=style.color, linewidth=0.9, linestyle=":"
+    )
+    if law.peak is not None:
+        axes.plot(
+            [law.peak] * 2, [0, law.at(law.peak).middle], color=style.color, linestyle=":", lw=0.9
+        )
+
+
+def _law_text(lane: str, law: ScalingFit) -> str:
+    """The law's coefficients in words, each with its interval."""
+    sigma, kappa = law.sigma_interval, law.kappa_interval
+    text = (
+        f"Scalability law of {lane}: contention {law.sigma:.2%} ({sigma[0]:.2%} to {sigma[1]:.2%}),"
+        f" crosstalk {law.kappa:.3%} ({kappa[0]:.3%} to {kappa[1]:.3%})"
+    )
+    return f"{text}, peak at {number(law.peak)} in flight." if law.peak is not None else f"{text}."
 
 
 def _intervals(axes: Axes, line: Sequence[_Point], style: LaneStyle) -> None:

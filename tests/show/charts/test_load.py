@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from labcore.kernel import UsageError
-from labcore.measure import Recording
+from labcore.measure import Recording, fit_scaling
 from labcore.show.charts.load import latency_against_rate, throughput_against_concurrency
 
 Build = Callable[..., Recording]
@@ -73,3 +73,30 @@ def test_no_recordings_or_several_scenarios_are_refused(
         latency_against_rate([])
     with pytest.raises(UsageError, match="checkout and inventory"):
         throughput_against_concurrency([rising[0], other])
+
+
+LAW = fit_scaling(
+    [1, 2, 4, 8, 16, 32, 64],
+    [n / (1 + 0.02 * (n - 1) + 0.001 * n * (n - 1)) for n in (1, 2, 4, 8, 16, 32, 64)],
+)
+
+
+def test_a_law_is_drawn_with_its_band_and_only_where_it_is_valid(rising: list[Recording]):
+    chart = throughput_against_concurrency(rising, fits={"reactive": LAW})
+    (band,) = chart.figure.axes[0].collections
+    reach = band.get_datalim(chart.figure.axes[0].transData)
+    assert (reach.x0, reach.x1) == (pytest.approx(1), pytest.approx(64))
+    assert "contention 2.00%" in chart.alt
+    assert "peak at 31.3 in flight" in chart.alt
+    assert "shaded band" in chart.reading
+
+
+def test_without_a_law_none_is_claimed(rising: list[Recording]):
+    chart = throughput_against_concurrency(rising)
+    assert list(chart.figure.axes[0].collections) == []
+    assert "law" not in chart.alt + chart.reading
+
+
+def test_the_law_of_a_lane_that_was_not_measured_is_refused(rising: list[Recording]):
+    with pytest.raises(UsageError, match="'fibres'"):
+        throughput_against_concurrency(rising, fits={"fibres": LAW})
