@@ -6,7 +6,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from labcore.reactive import Flux
+from labcore.reactive import Flux, Mono
 from labcore.reactive.testing import StepVerifier, VirtualTime
 
 
@@ -115,3 +115,21 @@ def test_an_iterator_that_fails_fails_the_stream():
         .expect_next(1)
         .verify_error(ZeroDivisionError)
     )
+
+
+async def test_every_call_of_a_chain_runs_once():
+    """A value asks for the next call, which asks upstream again: the first must not run anew."""
+    runs: list[str] = []
+
+    def calling(name: str) -> Mono[str]:
+        async def call() -> str:
+            runs.append(name)
+            return name
+
+        found: Mono[str] = Mono.from_callable(call)
+        return found
+
+    chain = calling("a").flat_map(lambda _: calling("b")).flat_map(lambda _: calling("c"))
+    assert await chain == "c"
+    assert await Flux.concat(chain, chain).collect_list() == ["c", "c"]
+    assert runs == ["a", "b", "c"] * 3
