@@ -1,7 +1,13 @@
 """Floor 4: load, samples, pairs, statistics, verdicts. Knows no picture."""
 
 from labcore.measure.bracket import capacity_results
-from labcore.measure.capacities import Capacity, capacity, capacity_async, resume_capacity
+from labcore.measure.capacities import (
+    Capacity,
+    capacity,
+    capacity_async,
+    resume_capacity,
+    usual_ladder,
+)
 from labcore.measure.cells import crossover_result
 from labcore.measure.connections import Limits
 from labcore.measure.crossings import crossover, crossover_async, resume_crossover
@@ -34,6 +40,8 @@ from labcore.measure.recording import Recording
 from labcore.measure.resumption import resume, resume_async
 from labcore.measure.scaling import Band, ScalingFit, fit_scaling
 from labcore.measure.search import Ladder
+from labcore.measure.session import beside_the_loop
+from labcore.measure.subscribers import StreamPlan, StreamResult, listen
 from labcore.measure.verdict import METRICS, Metric, Verdict, verdicts
 from labcore.measure.vitals import Vitals, take_vitals
 
@@ -64,10 +72,13 @@ __all__ = [
     "Rule",
     "RunRow",
     "ScalingFit",
+    "StreamPlan",
+    "StreamResult",
     "Symptom",
     "Users",
     "Verdict",
     "Vitals",
+    "beside_the_loop",
     "capacity",
     "capacity_async",
     "capacity_results",
@@ -80,6 +91,7 @@ __all__ = [
     "drive",
     "findings",
     "fit_scaling",
+    "listen",
     "look",
     "look_async",
     "resume",
@@ -88,5 +100,6 @@ __all__ = [
     "resume_comparison",
     "resume_crossover",
     "take_vitals",
+    "usual_ladder",
     "verdicts",
 ]
