@@ -38,12 +38,7 @@ format: $(STAMP) ## Format and repair what can be repaired
 	$(BIN)/ruff check --fix .
 
 docs: $(STAMP) ## Renew the documents that are made from the code
-	$(BIN)/python -c "from pathlib import Path; from labcore.reactive.dictionary import as_markdown; \
-	p = Path('docs/reactor-to-labcore.md'); t = p.read_text(); \
-	p.write_text(t[: t.index('| Reactor')] + as_markdown())"
-	$(BIN)/python -c "from pathlib import Path; from labcore.reactive.tck.table import as_markdown; \
-	p = Path('docs/reactive-streams-rules.md'); t = p.read_text(); \
-	p.write_text(t[: t.index('| rule')] + as_markdown())"
+	$(BIN)/python docs/renew.py
 
 constraints: $(STAMP) ## Pin what is installed now
 	@(head -2 constraints.txt; $(BIN)/python -m pip freeze --exclude-editable) > constraints.new && mv constraints.new constraints.txt

@@ -1,13 +1,15 @@
 """Documents made from the code agree with it."""
 
+import runpy
 from pathlib import Path
 
-from labcore.reactive.dictionary import as_markdown
+import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
+MADE = runpy.run_path(str(DOCS / "renew.py"))["MADE"]
 
 
-def test_the_table_of_operators_is_the_code_s():
-    written = (DOCS / "reactor-to-labcore.md").read_text(encoding="utf-8")
-    table = written[written.index("| Reactor") :]
-    assert table.strip() == as_markdown().strip(), "renew it with `make docs`"
+@pytest.mark.parametrize("name", MADE)
+def test_what_is_made_from_the_code_is_up_to_date(name: str):
+    written = (DOCS / name).read_text(encoding="utf-8")
+    assert MADE[name](written) == written, "renew it with `make docs`"
