@@ -41,8 +41,6 @@ EXACT = tuple(type(iter(example)) for example in _SIZED)
 class IDLE:
     """A subscription of which nothing is left."""
 
-    live = False
-
     @staticmethod
     def request(n: int) -> None:
         """Nothing is left to ask for."""
@@ -60,11 +58,6 @@ class Link:
     def __init__(self, request: Callable[[int], None], cancel: Callable[[], None]) -> None:
         self.request = request
         self._stop: Callable[[], None] | None = cancel
-
-    @property
-    def live(self) -> bool:
-        """Whether it has neither ended nor been cancelled."""
-        return self._stop is not None
 
     def cancel(self) -> None:
         """Stop, once."""

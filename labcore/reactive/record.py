@@ -79,11 +79,6 @@ class Recorder(Step[Any]):
         self.number = recording.subscriptions
         self.recording: Recording | None = recording
 
-    @property
-    def live(self) -> bool:
-        """Whether it has neither ended nor been cancelled."""
-        return self.recording is not None
-
     def mark(self, kind: MarkKind, value: Any = None) -> None:
         """One mark more."""
         if self.recording is not None:

@@ -57,11 +57,6 @@ class Watching(Step[Any]):
         self.over = False
         self.offer = down.offer
 
-    @property
-    def live(self) -> bool:
-        """Whether it has neither ended nor been cancelled."""
-        return not self.over
-
     def end(self, kind: SignalType) -> None:
         """Over, by whichever end was first."""
         if self.over:
@@ -202,11 +197,6 @@ class Holding(Step[Any]):
         self.release: Callable[[Any], object] | None = placed(release, down)
         self.eager = eager
         self.offer = down.offer
-
-    @property
-    def live(self) -> bool:
-        """Whether the resource is still held."""
-        return self.release is not None
 
     def give_back(self, failed: Callable[[Exception], object]) -> bool:
         """Release it, once; False when that went wrong."""
