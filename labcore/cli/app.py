@@ -11,7 +11,17 @@ from typing import NoReturn
 
 import typer
 
-from labcore.cli import bench, compare, conform, doctor, lab, report, serve
+from labcore.cli import (
+    bench,
+    capacity,
+    compare,
+    conform,
+    crossover,
+    doctor,
+    lab,
+    report,
+    serve,
+)
 from labcore.kernel import LabError
 
 app = typer.Typer(
@@ -22,6 +32,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("compare")(compare.compare)
+app.command("capacity")(capacity.capacity)
+app.command("crossover")(crossover.crossover)
 app.command("serve")(serve.serve)
 app.command("conform")(conform.conform)
 app.command("report")(report.report)

@@ -1,22 +1,44 @@
 """The Python faces: the command line's verbs as calls, and what they return."""
 
 from labcore.faces.health import doctor
-from labcore.faces.result import RESULT_MIME, Result, load_run, plain
+from labcore.faces.result import RESULT_MIME, Result, plain
+from labcore.faces.searches import CapacitySearch, CrossoverMap, load_run
 from labcore.faces.study import Study, chapter
-from labcore.faces.verbs import compare, compare_async, conform, look_async, panel, serve
+from labcore.faces.verbs import (
+    capacity,
+    capacity_async,
+    compare,
+    compare_async,
+    conform,
+    crossover,
+    crossover_async,
+    look_async,
+    panel,
+    resume,
+    resume_async,
+    serve,
+)
 
 __all__ = [
     "RESULT_MIME",
+    "CapacitySearch",
+    "CrossoverMap",
     "Result",
     "Study",
+    "capacity",
+    "capacity_async",
     "chapter",
     "compare",
     "compare_async",
     "conform",
+    "crossover",
+    "crossover_async",
     "doctor",
     "load_run",
     "look_async",
     "panel",
     "plain",
+    "resume",
+    "resume_async",
     "serve",
 ]

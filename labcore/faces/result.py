@@ -48,6 +48,7 @@ class Result:
         }
         return {
             "run": str(self.path),
+            "kind": self.recording.kind,
             "status": self.recording.experiment["status"],
             "runs": len(self.runs),
             "void_runs": int(self.runs["void"].sum()),
@@ -98,11 +99,6 @@ class Result:
             "text/plain": table.to_string(index=False),
             RESULT_MIME: json.loads(json.dumps(plain(self.summary()), default=str)),
         }
-
-
-def load_run(path: str | Path) -> Result:
-    """A recorded experiment, whole or interrupted. Raises: UsageError for anything else."""
-    return Result(Recording.open(Path(path)))
 
 
 def plain(value: Any) -> Any:

@@ -9,12 +9,19 @@ from typing import Any
 from labcore import lanes as lane_room
 from labcore import measure
 from labcore.faces.result import Result
+from labcore.faces.searches import CapacitySearch, CrossoverMap, face_of
 from labcore.faces.study import Study
 from labcore.kernel import UsageError
 from labcore.lanes.contract import Value
 from labcore.show.widgets import Controls, Panel
 
 OnEvent = Callable[[str, dict[str, Any]], None]
+
+
+def say(kind: str, payload: dict[str, Any]) -> None:
+    """Print what a reader must know while she waits: that it waits, and for how long."""
+    if kind in {"waiting", "notice"}:
+        print(payload["message"])  # noqa: T201 - the cell's own output is where she looks
 
 
 def compare(
@@ -70,10 +77,192 @@ def compare(
     return Result(comparison.recording)
 
 
-def say(kind: str, payload: dict[str, Any]) -> None:
-    """Print what a reader must know while she waits: that it waits, and for how long."""
-    if kind in {"waiting", "notice"}:
-        print(payload["message"])  # noqa: T201 - the cell's own output is where she looks
+def capacity(
+    scenario: str,
+    *,
+    objective: str,
+    lanes: Sequence[str] | None = None,
+    lowest: float | None = None,
+    highest: float | None = None,
+    start: float | None = None,
+    steps: int | None = None,
+    duration_s: float | None = None,
+    warmup_s: float | None = None,
+    quick: bool = False,
+    parameters: Mapping[str, Value] | None = None,
+    seed: int | None = None,
+    out: str | Path | None = None,
+    on_event: OnEvent | None = None,
+    cancelled: Event | None = None,
+) -> CapacitySearch:
+    """Search, for each lane, the highest offered rate that keeps an objective.
+
+    Rates double until the objective breaks, the gap is halved to one step, and both sides of it are
+    confirmed: every run of three holds below, most of three break above.
+
+    Args:
+        scenario: name of a scenario, for example `checkout`.
+        objective: upper bounds that hold together, for example `p99<250ms,errors<0.1%`; of p50, p90,
+            p99, p99.9, mean, max and errors. Without a word on errors fewer than 1 % are allowed.
+        lanes: lanes to search, `NAME=URL` and `NAME=command {port}` for foreign ones; default all.
+        lowest: lowest rate to offer, requests per second; default 10.
+        highest: highest rate to offer; default 20 000.
+        start: rate to begin with; default 50, or what lies next to it within the bounds.
+        steps: steps a doubling of the rate; default 4, quick 2.
+        duration_s: measured seconds of each run; default 5, quick 2, longer at slow rates.
+        warmup_s: seconds of load before each, not recorded; default 1, quick 0.5.
+        quick: short runs and steps of 41 % instead of 19 %.
+        parameters: the scenario's own knobs, checked against their ranges.
+        seed: fixes schedules; default drawn and recorded.
+        out: directory of the recording, new or empty; default `runs/<id>`.
+        on_event: called with (kind, payload) from the measuring thread.
+        cancelled: set it from elsewhere to stop; what was measured is kept.
+
+    Raises:
+        UsageError: an unknown name, a value out of range, an objective that is none.
+        InterruptedRunError: cancelled.
+        PeerError: a server died.
+        EnvironmentFault: no database, no port.
+    """
+    found = measure.capacity(
+        scenario,
+        objective=objective,
+        lanes=lanes,
+        ladder=measure.usual_ladder(
+            lowest=lowest, highest=highest, start=start, steps=steps, quick=quick
+        ),
+        duration_s=duration_s,
+        warmup_s=warmup_s,
+        quick=quick,
+        parameters=parameters,
+        seed=seed,
+        out=None if out is None else Path(out),
+        on_event=on_event,
+        cancelled=cancelled,
+    )
+    return CapacitySearch(found.recording)
+
+
+async def capacity_async(
+    scenario: str, *, cancelled: Event | None = None, on_event: OnEvent | None = say, **options: Any
+) -> CapacitySearch:
+    """`capacity` for a notebook cell: the kernel stays responsive, interrupting stops cleanly."""
+    return await measure.beside_the_loop(
+        capacity,
+        scenario,
+        stop=cancelled or Event(),
+        options={"on_event": on_event, **options},
+    )
+
+
+def crossover(
+    scenario: str,
+    *,
+    lanes: Sequence[str],
+    parameter: str,
+    values: Sequence[float],
+    rates: Sequence[float],
+    metric: str = "p99_ms",
+    pairs: int = 6,
+    duration_s: float = 3.0,
+    warmup_s: float = 1.0,
+    parameters: Mapping[str, Value] | None = None,
+    seed: int | None = None,
+    out: str | Path | None = None,
+    on_event: OnEvent | None = None,
+    cancelled: Event | None = None,
+) -> CrossoverMap:
+    """Map which of two lanes wins where, over a parameter by the offered rate.
+
+    Args:
+        scenario: name of a scenario, for example `checkout`.
+        lanes: two lanes; the first is the baseline.
+        parameter: the scenario's knob along one side, usually a wait such as `payment_ms`.
+        values: its values.
+        rates: offered loads along the other side, requests per second.
+        metric: the one that decides, for example `p99_ms` or `cpu_per_request_us`.
+        pairs: pairs a cell; below 6 nothing can be decided.
+        duration_s: measured seconds of each run.
+        warmup_s: seconds of load before each, not recorded.
+        parameters: the scenario's other knobs.
+        seed: fixes schedules and orders; default drawn and recorded.
+        out: directory of the recording, new or empty; default `runs/<id>`.
+        on_event: called with (kind, payload) from the measuring thread.
+        cancelled: set it from elsewhere to stop; what was measured is kept.
+
+    Raises:
+        UsageError: an unknown name, a value out of range, other than two lanes.
+        InterruptedRunError: cancelled.
+        PeerError: a server died.
+        EnvironmentFault: no database, no port.
+    """
+    recording = measure.crossover(
+        scenario,
+        lanes=lanes,
+        parameter=parameter,
+        values=values,
+        rates=rates,
+        metric=metric,
+        pairs=pairs,
+        duration_s=duration_s,
+        warmup_s=warmup_s,
+        parameters=parameters,
+        seed=seed,
+        out=None if out is None else Path(out),
+        on_event=on_event,
+        cancelled=cancelled,
+    )
+    return CrossoverMap(recording)
+
+
+async def crossover_async(
+    scenario: str, *, cancelled: Event | None = None, on_event: OnEvent | None = say, **options: Any
+) -> CrossoverMap:
+    """`crossover` for a notebook cell: the kernel stays responsive, interrupting stops cleanly."""
+    return await measure.beside_the_loop(
+        crossover,
+        scenario,
+        stop=cancelled or Event(),
+        options={"on_event": on_event, **options},
+    )
+
+
+def resume(
+    path: str | Path,
+    *,
+    force: bool = False,
+    on_event: OnEvent | None = None,
+    cancelled: Event | None = None,
+) -> Result:
+    """Go on with a comparison, a capacity search or a crossover map that was cut short.
+
+    Design, seeds and finished runs stay; a block or cell that was half done is done again.
+
+    Args:
+        path: directory of the recording.
+        force: go on though the machine or its software is another now, and record how.
+        on_event: called with (kind, payload) from the measuring thread.
+        cancelled: set it from elsewhere to stop; what was measured is kept.
+
+    Raises:
+        UsageError: no unfinished recording there, or another machine: it says what differs.
+        InterruptedRunError: cancelled.
+        EnvironmentFault: no database, no port.
+    """
+    return face_of(measure.resume(path, force=force, on_event=on_event, cancelled=cancelled))
+
+
+async def resume_async(
+    path: str | Path,
+    *,
+    cancelled: Event | None = None,
+    on_event: OnEvent | None = say,
+    **options: Any,
+) -> Result:
+    """`resume` for a notebook cell: the kernel stays responsive, interrupting stops cleanly."""
+    return await measure.beside_the_loop(
+        resume, path, stop=cancelled or Event(), options={"on_event": on_event, **options}
+    )
 
 
 async def compare_async(study: Study, *, on_event: OnEvent = say) -> Result:

@@ -98,8 +98,7 @@ def capacity(
     """
     card = lane_room.scenario(scenario)
     promised = Objective.parse(objective)
-    steps = QUICK_STEPS if quick else Ladder().steps_per_doubling
-    rungs = ladder or Ladder(steps_per_doubling=steps)
+    rungs = ladder or usual_ladder(quick=quick)
     names = [lane.name for lane in card.lanes] if lanes is None else list(lanes)
     if not names:
         raise UsageError(f"no lane to search; {scenario} has {', '.join(choose(card, None, None))}")
@@ -134,6 +133,30 @@ def capacity(
         )
         _search(recording, chosen, events=events, cancelled=stop)
     return Capacity(recording)
+
+
+def usual_ladder(
+    *,
+    lowest: float | None = None,
+    highest: float | None = None,
+    start: float | None = None,
+    steps: int | None = None,
+    quick: bool = False,
+) -> Ladder:
+    """The ladder with these bounds, the usual ones where none is given, begun within them.
+
+    Raises: UsageError as `Ladder`.
+    """
+    usual = Ladder()
+    low = usual.lowest_per_s if lowest is None else lowest
+    high = usual.highest_per_s if highest is None else highest
+    every = QUICK_STEPS if quick else usual.steps_per_doubling
+    return Ladder(
+        lowest_per_s=low,
+        highest_per_s=high,
+        start_per_s=min(max(usual.start_per_s, low), high) if start is None else start,
+        steps_per_doubling=every if steps is None else steps,
+    )
 
 
 async def capacity_async(
