@@ -109,10 +109,6 @@ class ThreadEach:
         threading.Thread(target=task).start()
 
 
-def is_zero(value: int) -> bool:
-    return value == 0
-
-
 async def value_of(n: int) -> int:
     return n
 
@@ -241,14 +237,6 @@ OPERATORS: dict[str, Pipeline] = {
     "limit_rate": lambda base, n: base(n).limit_rate(8),
     "on_backpressure_buffer": lambda base, n: base(n).on_backpressure_buffer(),
     "publish_on": lambda base, n: base(n).publish_on(ThreadEach()).map(str),
-    "publish_on twice": lambda base, n: (
-        base(n + 1)
-        .publish_on(ThreadEach())
-        .skip_while(is_zero)
-        .publish_on(ThreadEach())
-        .scan(max, initial=0)
-        .skip(1)
-    ),
     "subscribe_on": lambda base, n: base(n).subscribe_on(ThreadEach()),
     "subscribe_on, functions on both sides": lambda base, n: (
         base(n).hide().map(str).subscribe_on(ThreadEach()).map(str)
