@@ -1,10 +1,17 @@
-"""Floor 5: what makes a reader practise: models to play with, exercises, predictions."""
+"""Floor 5: what makes a reader practise: models to play with, exercises, predictions.
+
+The simulated models load on first use: a checking process starts for every answer, and needs no tables.
+"""
+
+from typing import TYPE_CHECKING, Any
 
 from labcore.learn.checking import check, next_hint
 from labcore.learn.exercise import EXERCISES, Exercise, Solution, catalogue, exercise, solution
 from labcore.learn.journal import Journal
 from labcore.learn.result import CheckResult, Hint, Status
-from labcore.learn.storm import Defence, Weather, storm
+
+if TYPE_CHECKING:
+    from labcore.learn.retry_storm import Defence, Weather, storm
 
 __all__ = [
     "EXERCISES",
@@ -23,3 +30,16 @@ __all__ = [
     "solution",
     "storm",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """A model, imported when it is first asked for (PEP 562)."""
+    if name in {"Defence", "Weather", "storm"}:
+        from labcore.learn import retry_storm
+
+        return getattr(retry_storm, name)
+    raise AttributeError(f"module 'labcore.learn' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

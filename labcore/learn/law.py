@@ -4,19 +4,19 @@ An exercise's `check.py` holds its laws in the order in which they are tried: th
 regard to time, then time, demand and cancellation. The first law that is broken gives the result.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from labcore.learn.result import Status
 from labcore.learn.timeline import Track
-from labcore.reactive import Flux, Mono, Publisher, Recording
-from labcore.reactive.testing import Script, StepVerifier
+from labcore.reactive import UNBOUNDED, Flux, Mono, Publisher, Recording
+from labcore.reactive.testing import Script, StepVerifier, Verification
 
 T = TypeVar("T")
 Answer = Callable[..., Any]
-_FREE_S = 60.0
+FREE_S: Final = 60.0  # s of virtual time in which every stream of these exercises has ended
 
 
 class Finding(AssertionError):  # noqa: N818 - what a check found, not an error of its own
@@ -33,25 +33,34 @@ class Stage:
 
     def __init__(self) -> None:
         self.tracks: list[Track] = []
-        self._supplier: Callable[[], Publisher[Any]] | None = None
+        self._free: Verification[Any] | None = None
 
-    def verifier(self, supplier: Callable[[], Publisher[T]]) -> Script[T]:
-        """A StepVerifier script in virtual time, which asks for everything.
+    def verifier(
+        self,
+        supplier: Callable[[], Publisher[T]],
+        initial_request: int = UNBOUNDED,
+        *,
+        at: Sequence[tuple[float, int]] = (),
+    ) -> Script[T]:
+        """A StepVerifier script in virtual time, to be written on.
 
-        When the law is broken its stream runs once more without the script, to be drawn to its end.
+        When the law is broken its stream runs once more without expectations, to be drawn to its end;
+        `at` says when that run asks for how many more: `((3.5, 1),)` for one after 3.5 s.
         """
-        self._supplier = supplier
-        return StepVerifier.with_virtual_time(supplier)
+        beginning = StepVerifier.with_virtual_time(supplier, initial_request)
+        free, now_s = beginning, 0.0
+        for at_s, n in at:
+            free, now_s = free.then_await(at_s - now_s).then_request(n), at_s
+        self._free = free.then_await(FREE_S).then_cancel()
+        return beginning
 
     def run_freely(self) -> None:
         """Record the stream of `verifier` anew, for a minute of virtual time."""
-        if self._supplier is None:
+        if self._free is None:
             return
         self.tracks.clear()
         with suppress(Exception):  # what is wrong has been told; this is for the picture
-            StepVerifier.with_virtual_time(self._supplier).then_await(
-                _FREE_S
-            ).then_cancel().verify()
+            self._free.verify()
 
     def flux(self, made: Any, *, name: str = "answer") -> Flux[Any]:
         """What the answer returned, recorded. Raises: Finding when it is no Flux."""

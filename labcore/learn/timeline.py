@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from labcore.reactive import UNBOUNDED, Flux, MarkKind, Mono, Recording
 
-MOST_COLUMNS = 14  # moments drawn; later ones are counted
+WIDTH = 100  # characters; moments that find no room are counted
 LONGEST_TOKEN = 22
 _ENDS = {MarkKind.COMPLETE: "|", MarkKind.CANCEL: "/"}
 
@@ -35,6 +35,25 @@ class Track:
                 moments.setdefault(round(mark.at_s, 4), []).append(token)
         return {at_s: _joined(tokens) for at_s, tokens in moments.items()}
 
+    def values(self) -> int:
+        """How many values passed."""
+        return sum(mark.kind is MarkKind.NEXT for mark in self.recording.marks)
+
+    def requests(self) -> int:
+        """How many times something was asked for."""
+        return sum(mark.kind is MarkKind.REQUEST for mark in self.recording.marks)
+
+    def most_open_demand(self) -> int:
+        """The most that was asked for and not delivered yet, at any moment."""
+        now = most = 0
+        for mark in self.recording.marks:
+            if mark.kind is MarkKind.REQUEST:
+                now += mark.value
+            elif mark.kind is MarkKind.NEXT:
+                now -= 1
+            most = max(most, now)
+        return most
+
 
 def side_by_side(expected: Sequence[Track], actual: Sequence[Track]) -> str:
     """Each track of a right run over the same track of the learner's; empty without signals.
@@ -53,13 +72,12 @@ def side_by_side(expected: Sequence[Track], actual: Sequence[Track]) -> str:
 
 
 def _drawn(rows: list[tuple[str, dict[float, str]]], moments: list[float]) -> str:
-    shown, left_out = moments[:MOST_COLUMNS], len(moments[MOST_COLUMNS:])
-    heads = [f"{at_s:g}s" for at_s in shown]
-    widths = [
-        max(len(head), *(len(tokens.get(at_s, "")) for _, tokens in rows)) + 1
-        for head, at_s in zip(heads, shown, strict=True)
-    ]
     margin = max(len(name) for name, _ in rows) + 2
+    every = [_width(at_s, rows) for at_s in moments]
+    room = [sum(every[: count + 1]) + margin <= WIDTH for count in range(len(moments))]
+    widths = every[: max(1, sum(room))]
+    shown, left_out = moments[: len(widths)], len(moments) - len(widths)
+    heads = [f"{at_s:.3g}s" for at_s in shown]
     pairs = list(zip(heads, widths, strict=True))
     lines = [" " * (margin + 1) + "".join(head.ljust(width) for head, width in pairs).rstrip()]
     for name, tokens in rows:
@@ -71,6 +89,10 @@ def _drawn(rows: list[tuple[str, dict[float, str]]], moments: list[float]) -> st
     if left_out:
         lines.append(f"{left_out} later moments are left out")
     return "\n".join(lines)
+
+
+def _width(at_s: float, rows: list[tuple[str, dict[float, str]]]) -> int:
+    return max(len(f"{at_s:.3g}s"), *(len(tokens.get(at_s, "")) for _, tokens in rows)) + 1
 
 
 def _token(kind: MarkKind, value: object, *, demand: bool) -> str:

@@ -7,6 +7,7 @@ recognised, however it is written.
 
 import ast
 import asyncio
+import random
 import re
 import sys
 import time
@@ -16,12 +17,13 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, SupportsIndex
 
 from labcore.learn.exercise import Exercise
-from labcore.learn.law import Answer, Finding, Law, Stage
+from labcore.learn.law import FREE_S, Answer, Finding, Law, Stage
 from labcore.learn.result import Status
 from labcore.learn.submission import Piece, Submission
 from labcore.learn.timeline import side_by_side
 from labcore.reactive.testing import OverdueError, StalledError, VerificationError
 
+SEED = 1  # of jitter, so that two answers that do the same are seen to do the same
 ANSWER = "<answer>"
 _NEVER = "no timer, thread or task is left"  # a verifier's words for a stream that stands still
 _LATER = re.compile(r"nothing, .* timer is due in ([^:]+): .*")
@@ -140,6 +142,7 @@ def recognised(verdict: Verdict, task: Exercise, sleeps: Sleeps) -> str:
 
 def _play(law: Law, answer: Answer, task: Exercise) -> Verdict | None:
     stage = Stage()
+    random.seed(SEED)
     try:
         law.play(answer, stage)
     except (Exception, SystemExit) as exc:  # noqa: BLE001 - as above
@@ -158,12 +161,18 @@ def _judged(exc: BaseException, law: Law) -> Verdict:
         return replace(_broken(cause), law=law.sentence)
     expected = exc.expected
     if isinstance(exc, VerificationError) and exc.place is not None:
-        expected = f"{exc.expected} at {exc.place.clock.split(',')[0]}"
+        expected = f"{exc.expected.split(', value')[0]}{_moment(exc.place.clock)}"
     hangs = law.breach is Status.NOT_YET and _NEVER in exc.actual
     status = Status.WOULD_HANG if hangs else law.breach
     # The verifier speaks to whoever writes a script; here the learner wrote the stream.
     actual = _LATER.sub(r"nothing yet; something is due \1 later", exc.actual)
     return Verdict(status, law.sentence, expected, actual)
+
+
+def _moment(clock: str) -> str:
+    """When it should have come; a script that has let everything end first does not care."""
+    moment = clock.split(",", maxsplit=1)[0]
+    return "" if moment == f"{FREE_S:g} s" else f" at {moment}"
 
 
 def _broken(exc: BaseException) -> Verdict:
@@ -179,6 +188,7 @@ def _compared(law: Law, stage: Stage, task: Exercise) -> str:
     right = Stage()
     law.play(load(Submission((Piece(task.marked),), task.entry), task), right)
     for one in (right, stage):
+        random.seed(SEED)
         one.run_freely()
     return side_by_side(right.tracks, stage.tracks)
 

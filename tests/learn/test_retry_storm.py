@@ -3,7 +3,7 @@
 import pytest
 
 from labcore.kernel import UsageError
-from labcore.learn.storm import Defence, Weather, storm
+from labcore.learn import Defence, Weather, storm
 from labcore.resilience import CircuitBreakerConfig, Jitter, RetryConfig
 
 JITTERED = RetryConfig(
