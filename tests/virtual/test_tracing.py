@@ -74,7 +74,7 @@ async def test_a_pool_thread_queues_runs_and_blocks_itself(trace: Trace):
 
 async def test_steps_of_a_task_are_told_from_its_waits(trace: Trace):
     async def work() -> str:
-        await anyio.sleep(0.01)
+        await anyio.sleep(0.01)  # simulated work
         return "done"
 
     with traced(trace):
@@ -88,7 +88,7 @@ async def test_errors_and_cancellation_reach_the_code_inside(trace: Trace):
 
     async def stubborn() -> str:
         try:
-            await anyio.sleep(60)
+            await anyio.sleep_forever()
         except asyncio.CancelledError as exc:
             seen.append(exc)
             raise
