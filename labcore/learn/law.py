@@ -29,10 +29,16 @@ class Finding(AssertionError):  # noqa: N818 - what a check found, not an error 
 
 
 class Stage:
-    """Where a law is played: remembers what passed at the points that it was told to watch."""
+    """Where a law is played: remembers what passed at the points that it was told to watch.
+
+    Attributes:
+        tracks: What was recorded, in the order of watching.
+        right: The stage of the right stream, where `contrast` has set one up.
+    """
 
     def __init__(self) -> None:
         self.tracks: list[Track] = []
+        self.right: Stage | None = None
         self._free: Verification[Any] | None = None
 
     def verifier(
@@ -53,6 +59,18 @@ class Stage:
             free, now_s = free.then_await(at_s - now_s).then_request(n), at_s
         self._free = free.then_await(FREE_S).then_cancel()
         return beginning
+
+    def contrast(
+        self,
+        right: Callable[[], Flux[Any]],
+        wrong: Callable[[], Flux[Any]],
+        *,
+        name: str,
+    ) -> None:
+        """Draw these two instead of the answer's stream: what was to be told apart, and was not."""
+        self.right = model = Stage()
+        model.verifier(lambda: model.watch(right(), name=name))
+        self.verifier(lambda: self.watch(wrong(), name=name))
 
     def run_freely(self) -> None:
         """Record the stream of `verifier` anew, for a minute of virtual time."""

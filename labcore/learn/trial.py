@@ -185,8 +185,9 @@ def _broken(exc: BaseException) -> Verdict:
 
 def _compared(law: Law, stage: Stage, task: Exercise) -> str:
     """Both runs drawn, each to its own end: the verifier has stopped the wrong one early."""
-    right = Stage()
-    law.play(load(Submission((Piece(task.marked),), task.entry), task), right)
+    right = stage.right or Stage()
+    if stage.right is None:
+        law.play(load(Submission((Piece(task.marked),), task.entry), task), right)
     for one in (right, stage):
         random.seed(SEED)
         one.run_freely()

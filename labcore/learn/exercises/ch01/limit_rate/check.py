@@ -66,8 +66,8 @@ def in_batches(answer: Answer, stage: Stage) -> None:
     ).verify_complete()
     requests = stage.tracks[0].requests()
     stage.expect(
-        requests <= ORDERS // 4,
-        expected=f"at most {ORDERS // 4} requests for {ORDERS} orders",
+        requests <= ORDERS // 2,
+        expected=f"at most {ORDERS // 2} requests for {ORDERS} orders",
         actual=f"{requests} requests",
     )
 
