@@ -1,6 +1,6 @@
 """The verbs as plain calls: they block; the twins named `_async` are for notebook cells."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
@@ -296,10 +296,13 @@ async def look_async(study: Study, *, on_event: OnEvent = say) -> Result:
     return Result(comparison.recording)
 
 
-def panel(study: Study, *, controls: Controls = ()) -> Panel:
+def panel(study: Study, *, controls: Controls = (), watch: Iterable[str] = ("threads",)) -> Panel:
     """The study as a panel: sliders for `controls`, Run, Cancel, and charts that move.
 
-    `controls` names parameters, or maps them to the range worth exploring.
+    `controls` names parameters, or maps them to the range worth exploring; `watch` names the server's
+    gauges to draw, such as `breaker_state` or `db_pool_busy`.
+
+    Raises: UsageError for a parameter or gauge that there is not.
     """
     return Panel(
         study.scenario,
@@ -308,6 +311,7 @@ def panel(study: Study, *, controls: Controls = ()) -> Panel:
         rate_per_s=study.rate_per_s,
         duration_s=study.duration_s,
         values=study.parameters,
+        watch=watch,
     )
 
 

@@ -16,7 +16,7 @@ import ipywidgets as widgets
 import pandas as pd
 
 from labcore import measure
-from labcore.kernel import LabError
+from labcore.kernel import LabError, UsageError
 from labcore.lanes import scenario as find_scenario
 from labcore.lanes.contract import Value
 from labcore.show.palette import lane_styles
@@ -36,6 +36,18 @@ RESULT_COLUMNS = {
     "threads_max": "threads",
     "bottleneck": "bottleneck",
 }
+GAUGES = {  # what a server says of itself ten times a second, and how its chart is headed
+    "threads": ("OS threads of the server", "threads"),
+    "breaker_state": ("Circuit breaker: 0 closed, 1 open, 2 half-open", "state"),
+    "admission_queue": ("In line to be admitted", "requests"),
+    "shed_total": ("Shed with 503 so far", "requests"),
+    "retries_total": ("Retries so far", "calls"),
+    "worker_pool_busy": ("Workers busy", "threads"),
+    "db_pool_busy": ("Database connections busy", "connections"),
+    "db_pool_waiting": ("Waiting for a database connection", "requests"),
+    "downstream_in_flight": ("Calls to the other service under way", "calls"),
+    "loop_lag_ms": ("Lag of the event loop", "ms"),
+}
 _open_panels: dict[str, "Panel"] = {}
 
 
@@ -43,7 +55,10 @@ class Panel:
     """One run of each ticked lane, watched live. A look, not a verdict: verdicts need pairs.
 
     After a run `recording` holds what was measured, also when it was cancelled; `errors` keeps every
-    error that was shown.
+    error that was shown. `watch` names the server's gauges to be drawn; a lane that lacks one draws
+    nothing there.
+
+    Raises: UsageError for an unknown scenario, lane, parameter or gauge.
     """
 
     def __init__(
@@ -55,6 +70,7 @@ class Panel:
         rate_per_s: float = 100.0,
         duration_s: float = 5.0,
         values: Mapping[str, Value] | None = None,
+        watch: Iterable[str] = ("threads",),
     ) -> None:
         self.scenario = scenario
         self.recording: measure.Recording | None = None
@@ -65,6 +81,7 @@ class Panel:
             controls=controls,
             values={"rate_per_s": rate_per_s, "duration_s": duration_s, **(values or {})},
         )
+        self._watch = _known_gauges(watch)
         self._styles = lane_styles(lane.name for lane in find_scenario(scenario).lanes)
         self._job = Job(self._state_changed)
         self._log: deque[str] = deque(maxlen=LOG_LINES)
@@ -151,7 +168,10 @@ class Panel:
             "p99": LiveChart(title="Latency, 99th percentile", y_label="ms", log_y=True),
             "rate": LiveChart(title="Answered", y_label="requests/s"),
             "in_flight": LiveChart(title="In flight", y_label="requests"),
-            "threads": LiveChart(title="OS threads of the server", y_label="threads"),
+            **{
+                name: LiveChart(title=GAUGES[name][0], y_label=GAUGES[name][1])
+                for name in self._watch
+            },
         }
         cell = widgets.Layout(width="auto", min_width="0")
         for chart in self._charts.values():
@@ -206,7 +226,8 @@ class Panel:
             self._point("rate", lane, at_s, self._rate_per_s(at_s, int(payload["done"])))
             self._point("in_flight", lane, at_s, payload["in_flight"])
         elif kind == "sample":
-            self._point("threads", lane, float(payload["elapsed_s"]), payload["threads"])
+            for gauge in self._watch:
+                self._point(gauge, lane, float(payload["elapsed_s"]), payload.get(gauge))
         elif kind == "run_finished":
             self._progress.value = payload["settled"] + 1
             self._rows.append(payload)
@@ -246,6 +267,14 @@ class Panel:
             else "".join(traceback.format_exception(error))
         )
         self._error.value = f'<pre role="alert" style="color:#b3261e">{html.escape(text)}</pre>'
+
+
+def _known_gauges(names: Iterable[str]) -> tuple[str, ...]:
+    chosen = tuple(dict.fromkeys(names))
+    strangers = [name for name in chosen if name not in GAUGES]
+    if strangers:
+        raise UsageError(f"no gauge {strangers[0]!r} to watch; there are: {', '.join(GAUGES)}")
+    return chosen
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
