@@ -295,7 +295,13 @@ class Scope:
     def _start(self, pump: Pump, cancellation: anyio.CancelScope) -> None:
         if self._closed:
             raise UsageError("the scope of this stream has been left; nothing can be started in it")
-        self._pumps[cancellation] = self._loop.create_task(self._run(pump, cancellation))
+        task = self._pumps[cancellation] = self._loop.create_task(self._run(pump, cancellation))
+        task.add_done_callback(lambda _: self._never_began(cancellation))
+
+    def _never_began(self, cancellation: anyio.CancelScope) -> None:
+        """A task cancelled before its first step, by a loop that is shut down, has no `finally`."""
+        if self._pumps.pop(cancellation, None) is not None:
+            self._settle()
 
     async def _run(self, pump: Pump, cancellation: anyio.CancelScope) -> None:
         try:

@@ -1,13 +1,14 @@
 """Scopes: what leaving waits for, what crashes do, shared sources beside their subscribers."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
-from labcore.reactive import Hooks, Scope
+from labcore.reactive import Flux, Hooks, Scope
 from labcore.reactive.testing import VirtualTime
 
 
@@ -122,3 +123,14 @@ async def test_hooks_hear_what_is_lost():
 async def test_a_late_error_is_logged_when_nobody_listens(caplog: pytest.LogCaptureFixture):
     Scope().drop_error(OSError("late"))
     assert "after the end of its stream" in caplog.text
+
+
+def test_a_loop_shut_down_before_a_shared_source_began_is_not_held_up():
+    async def once() -> AsyncIterator[int]:
+        yield 1
+
+    async def main() -> None:
+        async with Flux.from_async_iterable(once).replay().auto_connect().stream():
+            pass
+
+    anyio.run(main)
