@@ -55,6 +55,14 @@ SECTIONS = (
     "answer", "verdicts", "control", "charts", "limits", "method", "validity", "parameters",
     "environment", "reproduce",
 )  # fmt: skip
+# What the design holds and this kind of experiment does not use.
+_IDLE: dict[str, frozenset[str]] = {
+    "compare": frozenset(),
+    "capacity": frozenset(
+        {"offered rate, requests/s", "pairs planned", "zone", "zone of p99", "confidence"}
+    ),
+    "crossover": frozenset({"offered rate, requests/s"}),
+}
 _GLYPHS = {"faster": "▲", "slower": "▼", "equal in practice": "=", "undecided": "?", "void": "∅"}
 
 
@@ -171,6 +179,7 @@ def _shared(recording: Recording) -> dict[str, Any]:
         "experiment": recording.experiment,
         "place": f"{recording.path.parent.name}/{recording.path.name}",
         "partial": recording.experiment["status"] != COMPLETE,
+        "result_file": "verdict.json" if recording.kind == "compare" else f"{recording.kind}.json",
         "parameters": list(_facts(_parameters(recording))),
         "environment": list(_facts(recording.experiment["environment"])),
         "command": _redacted(str(recording.experiment.get("command") or "")),
@@ -190,7 +199,7 @@ def _side_by_side(recording: Recording, arms: Sequence[str]) -> Iterator[tuple[s
 
 def _parameters(recording: Recording) -> dict[str, Any]:
     design = recording.design
-    return {
+    facts: dict[str, Any] = {
         "scenario": design.scenario,
         "baseline": design.baseline,
         "lanes": listed(design.arms),
@@ -210,6 +219,7 @@ def _parameters(recording: Recording) -> dict[str, Any]:
             if name in recording.experiment
         },
     }
+    return {name: value for name, value in facts.items() if name not in _IDLE[recording.kind]}
 
 
 def _facts(tree: Mapping[str, Any], *, inside: str = "") -> Iterator[Fact]:

@@ -78,7 +78,9 @@ def test_the_page_has_the_sections_in_their_order_and_says_all_that_is_owed(sear
     assert "The driver sent late." in page
     assert "labcore capacity checkout --objective &#39;p99&lt;250ms&#39;" in page
     assert "Test &lt;b&gt;CPU&lt;/b&gt;" in page
-    assert "objective" in page
+    assert '<th scope="row">objective</th><td>p99&lt;250ms</td>' in page
+    assert "offered rate, requests/s" not in page  # the ladder says at which rates
+    assert "<code>capacity.json</code>" in page
 
 
 def test_the_same_search_gives_the_same_page(search: Recording):

@@ -173,7 +173,9 @@ def plain_log(axes: Axes, which: Literal["x", "y"]) -> None:
     axes.set(**{f"{which}scale": "log"})
     axis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
-    axes.tick_params(which="minor", length=0)
+    shared = axes.get_shared_x_axes() if which == "x" else axes.get_shared_y_axes()
+    for sibling in shared.get_siblings(axes):
+        sibling.tick_params(which="minor", length=0)
     axis.set_minor_formatter(NullFormatter())
 
 
