@@ -32,5 +32,5 @@ def test_a_sample_moves_the_charts_of_the_gauges_it_has():
 
 
 def test_an_unknown_gauge_is_refused_with_those_there_are():
-    with pytest.raises(UsageError, match=r"no gauge 'breaker'; there are: threads, breaker_state"):
+    with pytest.raises(UsageError, match=r"no gauge 'breaker' to watch; there are: threads, breaker_state"):
         watched("breaker")
