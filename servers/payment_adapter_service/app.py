@@ -53,7 +53,7 @@ class Adapter:
         self._ledger = Ledger()
         self._rate_limit = RateLimit()
         self._misbehaviour = Misbehaviour()
-        self._in_flight = 0
+        self._in_flight = self._attempts = 0
 
     async def authorise(self, request: Request) -> Response:
         """Charge a card once."""
@@ -130,8 +130,8 @@ class Adapter:
         return _json(200, {"scene": self._scene().name, "left_s": left_s})
 
     def gauges(self) -> Mapping[str, float]:
-        """Payments under way."""
-        return {"in_flight": self._in_flight}
+        """Payments under way, and attempts so far, voids left aside."""
+        return {"in_flight": self._in_flight, "attempts_total": self._attempts}
 
     async def end_streams(self) -> None:
         """Let go of those who hang and drip."""
@@ -139,6 +139,7 @@ class Adapter:
 
     async def _attempt(self, request: Request, entry: Entry) -> Response:
         entry.attempts += 1
+        self._attempts += 1
         settings = self._scene().settings
         wait_s = self._rate_limit.wait_s(settings.rate_per_s, now_s=time.monotonic())
         if wait_s > 0:
