@@ -19,6 +19,7 @@ from labcore.cli import (
     crossover,
     doctor,
     lab,
+    practise,
     report,
     serve,
 )
@@ -40,6 +41,7 @@ app.command("report")(report.report)
 app.command("doctor")(doctor.doctor)
 app.command("bench")(bench.bench)
 app.command("lab")(lab.lab)
+app.add_typer(practise.practise, name="practise")
 
 
 def main() -> NoReturn:

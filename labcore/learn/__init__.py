@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from labcore.learn.checking import check, next_hint
 from labcore.learn.exercise import EXERCISES, Exercise, Solution, catalogue, exercise, solution
 from labcore.learn.journal import Journal
+from labcore.learn.predictions import Prediction, Score, predict
+from labcore.learn.progress import Progress, Standing, progress
 from labcore.learn.result import CheckResult, Hint, Status
 
 if TYPE_CHECKING:
@@ -20,13 +22,19 @@ __all__ = [
     "Exercise",
     "Hint",
     "Journal",
+    "Prediction",
+    "Progress",
+    "Score",
     "Solution",
+    "Standing",
     "Status",
     "Weather",
     "catalogue",
     "check",
     "exercise",
     "next_hint",
+    "predict",
+    "progress",
     "solution",
     "storm",
 ]

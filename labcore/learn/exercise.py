@@ -83,8 +83,8 @@ class Exercise:
 
     @property
     def title(self) -> str:
-        """The statement's heading."""
-        return self.statement.splitlines()[0].lstrip("# ")
+        """The statement's heading, as plain text."""
+        return self.statement.splitlines()[0].lstrip("# ").replace("*", "")
 
     @property
     def level(self) -> int:

@@ -48,8 +48,8 @@ class Journal:
         line = json.dumps({"at": utc_now().isoformat(), "kind": kind} | fields) + "\n"
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(line)
+            with self.path.open("ab") as file:
+                file.write(_apart(self.path) + line.encode())
         except OSError as exc:
             raise EnvironmentFault(
                 f"{self.path} cannot be written ({exc}); {DATA_VARIABLE} names another folder"
@@ -81,9 +81,17 @@ class Journal:
         return max((e.fields["grade"] for e in self.of("hint", exercise=exercise)), default=0)
 
 
+def _apart(path: Path) -> bytes:
+    """A line end where a crash left none, so that a torn line does not take the next one along."""
+    ends = path.read_bytes()[-1:]
+    return b"" if ends in {b"", b"\n"} else b"\n"
+
+
 def _entry(line: str) -> Entry | None:
     try:
         document = json.loads(line)
-        return Entry(document.pop("at"), document.pop("kind"), document)
-    except (ValueError, KeyError, AttributeError):
+    except ValueError:
         return None
+    if not isinstance(document, dict) or not {"at", "kind"} <= set(document):
+        return None
+    return Entry(document.pop("at"), document.pop("kind"), document)

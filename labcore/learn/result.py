@@ -79,6 +79,21 @@ class CheckResult:
         assert self.next_hint is not None, "a result of `check` always knows its hints"
         return self.next_hint()
 
+    def as_json(self) -> dict[str, str | int | None]:
+        """Its fields, for a script."""
+        return {
+            "exercise": self.exercise,
+            "status": self.status.value,
+            "law": self.law,
+            "expected": self.expected,
+            "actual": self.actual,
+            "marbles": self.marbles,
+            "line": self.line,
+            "misconception": self.misconception,
+            "advice": self.advice,
+            "printed": self.printed,
+        }
+
     def __str__(self) -> str:
         head = f"{_MARKS.get(self.status, '✗')} {self.exercise}: {self.status.value}"
         if self.line is not None:
