@@ -88,7 +88,8 @@ class CrossoverMap(Result):
         """The words as they lie on the map, and how many there are of each."""
         result = self.result
         _say(f"rows: {result.parameter} ({result.unit}); columns: requests/s")
-        _say(self.words.to_string())
+        table = self.words.rename(index="{:g}".format, columns="{:g}".format)
+        _say(table.rename_axis(index=None, columns=None).to_string())
         _say(result.sentence)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:

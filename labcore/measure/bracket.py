@@ -121,7 +121,7 @@ def _sentence(result: CapacityResult, broken: CapacityPoint | None) -> str:
         "bracketed": f"{holds}, {breaks}.",
         "above the range": f"{holds}, the highest rate that was offered.",
         "below the range": f"{result.lane}: no rate keeps {result.objective}; {breaks}.",
-        "void": f"{_so_far(result)}; what lies above could not be judged, its runs came out void.",
+        "void": f"{_so_far(result)}; the runs that would tell more came out void.",
         "interrupted": f"{_so_far(result)}; the search was cut short.",
     }
     return sentences[result.state]

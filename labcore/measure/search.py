@@ -17,6 +17,7 @@ from labcore.measure.record import RateState
 CONFIRMING: Final = 3  # runs that all keep the objective at a rate that is called passed
 FAILING: Final = 2  # of them break it at a rate that is called failed
 VOID_PATIENCE: Final = 3  # void runs at one rate, after which it is left alone
+HOPELESS: Final = 2  # rates in a row without one valid run: the machine is not fit to measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,8 @@ def next_rung(tallies: Mapping[int, Tally], ladder: Ladder) -> int | None:
     unclear = [rung for rung, tally in tallies.items() if tally.leaning == "unconfirmed"]
     if unclear:
         return min(unclear)
+    if len(tallies) >= HOPELESS and all(tally.leaning == "void" for tally in tallies.values()):
+        return None
     high = _lowest_barrier(tallies)
     low = highest_passing(tallies, below=high)
     reach = _further(tallies, ladder, low=low, high=high)

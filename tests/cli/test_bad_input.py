@@ -9,6 +9,8 @@ import pytest
 
 UNREACHABLE = "postgresql://labcore:hush@127.0.0.1:1/labcore"
 
+CROSSOVER = ["crossover", "checkout", "--lanes", "reactive,threads"]
+
 
 def labcore(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -36,6 +38,28 @@ def labcore(*arguments: str, cwd: Path, **environment: str) -> subprocess.Comple
         (["compare", "checkout", "--set", "colour=blue"], ["colour", "payment_ms"]),
         (["compare", "checkout", "--baseline", "fibres"], ["fibres", "reactive"]),
         (["compare", "checkout", "--lanes", "mine=ftp://here"], ["mine", "http"]),
+        (["compare"], ["scenario", "--resume"]),
+        (["compare", "--force"], ["--force", "--resume"]),
+        (["compare", "--resume", "nowhere"], ["nowhere", "runs/"]),
+        (["compare", "--resume", "nowhere", "--rate", "5"], ["rate", "cannot be changed"]),
+        (["capacity", "checkout"], ["--objective", "p99<250ms"]),
+        (["capacity", "checkout", "--objective", "p99>4ms"], ["p99>4ms", "p99<4ms"]),
+        (["capacity", "checkout", "--objective", "p98<4ms"], ["p98", "p99.9"]),
+        (["capacity", "checkout", "--objective", "p99<4"], ["'4'", "p99<250ms"]),
+        (["capacity", "chekout", "--objective", "p99<4ms"], ["chekout", "checkout"]),
+        (
+            ["capacity", "checkout", "--objective", "p99<4ms", "--lowest", "0"],
+            ["lowest=0", "above 0"],
+        ),
+        (["crossover", "checkout"], ["--grid", "--rates"]),
+        ([*CROSSOVER, "--grid", "payment_ms", "--rates", "50"], ["payment_ms=0,5,20"]),
+        ([*CROSSOVER, "--grid", "payment_ms=a", "--rates", "50"], ["'a'", "number"]),
+        ([*CROSSOVER, "--grid", "colour=1", "--rates", "50"], ["colour", "payment_ms"]),
+        ([*CROSSOVER, "--grid", "payment_ms=1", "--rates", "-5"], ["-5", "rates"]),
+        (
+            [*CROSSOVER, "--grid", "payment_ms=1", "--rates", "5", "--metric", "x"],
+            ["'x'", "p50_ms"],
+        ),
         (["report", "nowhere"], ["nowhere", "runs/"]),
         (["bench", "nothing"], ["nothing", "driver"]),
         (["lab", "nowhere"], ["nowhere", "notebooks"]),
@@ -82,7 +106,7 @@ def test_an_unreachable_database_is_named_without_its_password(tmp_path: Path):
 
 
 def test_every_verb_explains_itself(tmp_path: Path):
-    for verb in ("compare", "serve", "conform", "report", "bench", "lab"):
+    for verb in ("compare", "capacity", "crossover", "serve", "conform", "report", "bench", "lab"):
         result = labcore(verb, "--help", cwd=tmp_path)
         assert result.returncode == 0
         assert "Usage" in result.stdout

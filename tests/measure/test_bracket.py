@@ -84,7 +84,7 @@ def test_points_tell_every_rate_that_was_tried(tmp_path: Path, healthy_row: RunR
     [
         ([(4, "ppp")], "above the range", "the highest rate that was offered"),
         ([(0, "ff")], "below the range", "no rate keeps p99<250ms"),
-        ([(2, "ppp"), (3, "vvv")], "void", "could not be judged"),
+        ([(2, "ppp"), (3, "vvv")], "void", "came out void"),
         (
             [(2, "ppp"), (3, "f")],
             "interrupted",

@@ -83,6 +83,12 @@ def test_void_runs_are_repeated_and_then_bound_the_search():
     assert states(tallies, "void") == [15, 16]
 
 
+def test_a_machine_on_which_every_run_is_void_is_given_up_soon():
+    tallies, tried = search(lambda _: "void")
+    assert tried == [8, 8, 8, 4, 4, 4]
+    assert states(tallies, "void") == [4, 8]
+
+
 @given(st.integers(0, 10_000), st.floats(0, 1), st.floats(0, 0.5))
 def test_it_ends_whatever_the_answers_are(seed: int, pass_share: float, void_share: float):
     draw = Random(seed)
