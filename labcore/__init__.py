@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         resume,
         resume_async,
         serve,
+        trace_async,
     )
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "resume",
     "resume_async",
     "serve",
+    "trace_async",
 ]
 
 

@@ -17,6 +17,7 @@ from labcore.faces.verbs import (
     resume,
     resume_async,
     serve,
+    trace_async,
 )
 
 __all__ = [
@@ -41,4 +42,5 @@ __all__ = [
     "resume",
     "resume_async",
     "serve",
+    "trace_async",
 ]

@@ -2,16 +2,19 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any
+
+import anyio.to_thread
 
 from labcore import lanes as lane_room
 from labcore import measure
 from labcore.faces.result import Result
 from labcore.faces.searches import CapacitySearch, CrossoverMap, face_of
 from labcore.faces.study import Study
-from labcore.kernel import UsageError
+from labcore.kernel import Trace, UsageError
 from labcore.lanes.contract import Value
 from labcore.show.widgets import Controls, Panel
 
@@ -294,6 +297,21 @@ async def look_async(study: Study, *, on_event: OnEvent = say) -> Result:
         on_event=on_event,
     )
     return Result(comparison.recording)
+
+
+async def trace_async(study: Study) -> list[Trace]:
+    """What one request did in each lane of the study: the material of `labcore.show.swimlanes`.
+
+    Each lane is started, warmed and stopped; nothing is measured, and tracing is never on where
+    something is. Cancelling waits until the lane at hand has stopped.
+
+    Raises: EnvironmentFault: no database, no port.
+    """
+    traces = []
+    for lane in study.lanes:
+        one = partial(lane_room.trace_lane, study.scenario, lane, parameters=study.parameters)
+        traces.append(await anyio.to_thread.run_sync(one))
+    return traces
 
 
 def panel(study: Study, *, controls: Controls = (), watch: Iterable[str] = ("threads",)) -> Panel:

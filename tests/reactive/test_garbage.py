@@ -112,13 +112,13 @@ def endings(pipeline: Any, base: Any) -> Iterator[tuple[str, Run]]:
     """Every way in which the pipeline may end over that base."""
 
     def never(n: int) -> Flux[Any]:
-        return base(n).concat_with(Flux.never())  # type: ignore[no-any-return]
+        return base(n).concat_with(Flux.never())  # type: ignore[no-any-return]  # a base is of any kind
 
     def failing(n: int) -> Flux[Any]:
-        return base(n).concat_with(Flux.error(tables.PlantedError))  # type: ignore[no-any-return]
+        return base(n).concat_with(Flux.error(tables.PlantedError))  # type: ignore[no-any-return]  # a base is of any kind
 
     def raising(n: int) -> Flux[Any]:
-        return base(n).map(boom)  # type: ignore[no-any-return]
+        return base(n).map(boom)  # type: ignore[no-any-return]  # a base is of any kind
 
     yield "completed", lambda: waited(lambda: pipeline(base, 3))
     yield "failed", lambda: waited(lambda: pipeline(failing, 3))
