@@ -314,11 +314,18 @@ async def trace_async(study: Study) -> list[Trace]:
     return traces
 
 
-def panel(study: Study, *, controls: Controls = (), watch: Iterable[str] = ("threads",)) -> Panel:
+def panel(
+    study: Study,
+    *,
+    controls: Controls = (),
+    watch: Iterable[str] = ("threads",),
+    name: str = "",
+) -> Panel:
     """The study as a panel: sliders for `controls`, Run, Cancel, and charts that move.
 
     `controls` names parameters, or maps them to the range worth exploring; `watch` names the server's
-    gauges to draw, such as `breaker_state` or `db_pool_busy`.
+    gauges to draw, such as `breaker_state` or `db_pool_busy`. A second panel of the scenario on the same
+    page needs a `name`, or it takes the place of the first.
 
     Raises: UsageError for a parameter or gauge that there is not.
     """
@@ -330,6 +337,7 @@ def panel(study: Study, *, controls: Controls = (), watch: Iterable[str] = ("thr
         duration_s=study.duration_s,
         values=study.parameters,
         watch=watch,
+        name=name,
     )
 
 

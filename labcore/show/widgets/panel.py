@@ -56,7 +56,7 @@ class Panel:
 
     After a run `recording` holds what was measured, also when it was cancelled; `errors` keeps every
     error that was shown. `watch` names the server's gauges to be drawn; a lane that lacks one draws
-    nothing there.
+    nothing there. Two panels of one scenario on a page need names of their own.
 
     Raises: UsageError for an unknown scenario, lane, parameter or gauge.
     """
@@ -71,6 +71,7 @@ class Panel:
         duration_s: float = 5.0,
         values: Mapping[str, Value] | None = None,
         watch: Iterable[str] = ("threads",),
+        name: str = "",
     ) -> None:
         self.scenario = scenario
         self.recording: measure.Recording | None = None
@@ -90,10 +91,10 @@ class Panel:
         self._rate = float("nan")
         self._logged_at_s = 0.0
         self._build()
-        predecessor = _open_panels.pop(scenario, None)
+        predecessor = _open_panels.pop(name or scenario, None)
         if predecessor is not None:
             predecessor.close()
-        _open_panels[scenario] = self
+        _open_panels[name or scenario] = self
 
     def run(self) -> bool:
         """Start, as the Run button does; False when a run is under way."""

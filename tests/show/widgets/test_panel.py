@@ -32,5 +32,19 @@ def test_a_sample_moves_the_charts_of_the_gauges_it_has():
 
 
 def test_an_unknown_gauge_is_refused_with_those_there_are():
-    with pytest.raises(UsageError, match=r"no gauge 'breaker' to watch; there are: threads, breaker_state"):
+    with pytest.raises(
+        UsageError, match=r"no gauge 'breaker' to watch; there are: threads, breaker_state"
+    ):
         watched("breaker")
+
+
+def test_a_panel_takes_the_place_of_the_last_one_of_its_name():
+    first, other = watched("threads"), Panel("checkout", lanes=["reactive"], name="storm")
+    second = watched("threads")
+    try:
+        assert first.widget.comm is None
+        assert other.widget.comm is not None
+        assert second.widget.comm is not None
+    finally:
+        other.close()
+        second.close()
