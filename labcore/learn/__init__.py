@@ -5,8 +5,18 @@ The simulated models load on first use: a checking process starts for every answ
 
 from typing import TYPE_CHECKING, Any
 
+from labcore.learn.cells import renew_cells
 from labcore.learn.checking import check, next_hint
-from labcore.learn.exercise import EXERCISES, Exercise, Solution, catalogue, exercise, solution
+from labcore.learn.exercise import (
+    EXERCISES,
+    Exercise,
+    Solution,
+    Solutions,
+    catalogue,
+    exercise,
+    solution,
+    solutions,
+)
 from labcore.learn.journal import Journal
 from labcore.learn.predictions import Prediction, Score, predict
 from labcore.learn.progress import Progress, Standing, progress
@@ -26,6 +36,7 @@ __all__ = [
     "Progress",
     "Score",
     "Solution",
+    "Solutions",
     "Standing",
     "Status",
     "Weather",
@@ -35,7 +46,9 @@ __all__ = [
     "next_hint",
     "predict",
     "progress",
+    "renew_cells",
     "solution",
+    "solutions",
     "storm",
 ]
 

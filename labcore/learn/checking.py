@@ -80,7 +80,10 @@ def _examined(handed_in: Submission, task: Exercise, limit_s: float) -> dict[str
             "line": wrong_syntax.lineno,
         }
     if untouched(handed_in, task):
-        return {"status": Status.NOT_STARTED, "advice": f"Replace the `...` in `{task.entry}`."}
+        return {
+            "status": Status.NOT_STARTED,
+            "advice": f"Replace the last line of `{task.entry}` by your code.",
+        }
     reports, stderr = _in_a_child(handed_in, task, limit_s)
     report = {key: value for one in reports for key, value in one.items()}
     if "fault" in report:

@@ -23,7 +23,7 @@ from labcore.learn.result import HINT_GRADES
 
 EXERCISES: Final = Path(__file__).with_name("exercises")
 OPENING, CLOSING = "# <answer>", "# </answer>"
-PLACEHOLDER = "...  # your code here"
+PLACEHOLDER = 'raise NotImplementedError("your code here")'
 _LEVEL = re.compile(r"^\*level (\d+) · (.+)\*$", re.MULTILINE)
 
 
@@ -121,10 +121,8 @@ class Exercise:
 
     @property
     def cell(self) -> str:
-        """The stub's functions alone, as a notebook's cell: imports stand in the import cell."""
-        nodes = ast.parse(self.stub).body
-        first = next(node for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef))
-        return "\n".join(self.stub.splitlines()[first.lineno - 1 :]).rstrip()
+        """The stub without its imports, as a notebook's cell: those stand in the import cell."""
+        return without_imports(self.stub)
 
     @property
     def entry(self) -> str:
@@ -166,6 +164,22 @@ class Exercise:
         return self.statement
 
 
+@dataclass(frozen=True)
+class Solutions:
+    """The worked solutions of a chapter, each folded away until it is opened."""
+
+    folded: tuple[Solution, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.folded))
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return "".join(one._repr_html_() for one in self.folded)
+
+
 def catalogue(root: Path = EXERCISES) -> tuple[Exercise, ...]:
     """Every exercise below `root`, by chapter, level and name."""
     found = [Exercise(path.parent) for path in root.glob("*/*/solution.py")]
@@ -183,6 +197,22 @@ def exercise(name: str, root: Path = EXERCISES) -> Exercise:
 def solution(name: str) -> Solution:
     """The worked solution of an exercise, folded. Raises: UsageError for an unknown name."""
     return exercise(name).solution
+
+
+def solutions(chapter: str) -> Solutions:
+    """The worked solutions of a chapter (`ch01`), folded. Raises: UsageError for an unknown chapter."""
+    there = [one for one in catalogue() if one.chapter == chapter]
+    if not there:
+        known = ", ".join(sorted({one.chapter for one in catalogue()}))
+        raise UsageError(f"no exercises of chapter {chapter!r}; there are: {known}")
+    return Solutions(tuple(one.solution for one in there))
+
+
+def without_imports(source: str) -> str:
+    """The source from its first function or class on."""
+    nodes = ast.parse(source).body
+    first = next(node for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef))
+    return "\n".join(source.splitlines()[first.lineno - 1 :]).rstrip()
 
 
 def cut(marked: str, *, where: str) -> str:

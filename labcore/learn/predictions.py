@@ -3,8 +3,7 @@
 A guess is a ratio to the baseline lane for each metric: `{"p99_ms": 2.0}` says *twice the reactive p99*.
 A prediction made after the measurement had begun is scored all the same, and called hindsight.
 
-Source: S. Sentance, J. Waite, "PRIMM: Exploring pedagogical approaches for teaching text-based programming
-in school" (2017): predict, run, investigate, modify, make.
+Source: the PRIMM framework (King's College London, 2017): predict, run, investigate, modify, make.
 """
 
 import math

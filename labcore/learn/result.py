@@ -101,12 +101,18 @@ class CheckResult:
         parts = [head, *(f"  {name:<8}  {text}" for name, text in self._rows())]
         if self.marbles:
             parts += ["", self.marbles]
-        if self.advice:
-            parts += ["", self.advice]
+        if not self.passed:
+            parts += ["", self.advice or self._offer()]
         return "\n".join(parts)
 
     def __repr__(self) -> str:
         return str(self)
+
+    def _offer(self) -> str:
+        name = self.exercise
+        return (
+            f'Stuck? `next_hint("{name}")`, or `labcore practise hint {name}`, gives the next hint.'
+        )
 
     def _rows(self) -> list[tuple[str, str]]:
         rows = (
@@ -134,8 +140,8 @@ class CheckResult:
             parts.append(f"<table>{cells}</table>")
         if self.marbles:
             parts.append(f'<pre aria-label="marbles">{html.escape(self.marbles)}</pre>')
-        if self.advice:
-            parts.append(f"<p>{_prose(self.advice)}</p>")
+        if not self.passed:
+            parts.append(f"<p>{_prose(self.advice or self._offer())}</p>")
         return "".join([*parts, "</div>"])
 
 

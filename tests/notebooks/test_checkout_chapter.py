@@ -9,6 +9,7 @@ import pytest
 from jupyter_client.manager import AsyncKernelManager
 
 from labcore import RESULT_MIME, load_run
+from labcore.learn import Journal
 
 CHAPTER = Path(__file__).parents[2] / "notebooks" / "01_reactive_checkout.ipynb"
 
@@ -62,7 +63,10 @@ def results(notebook: dict[str, Any]) -> list[dict[str, Any]]:
     ],
     ids=["small", "everything-changed"],
 )
-def test_the_chapter_records_what_its_parameters_say(tmp_path: Path, parameters: dict[str, Any]):
+def test_the_chapter_records_what_its_parameters_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parameters: dict[str, Any]
+):
+    monkeypatch.setenv("LABCORE_DATA", str(tmp_path / "data"))
     notebook = execute(tmp_path, **parameters)
 
     look = load_run(tmp_path / "look")
@@ -83,3 +87,5 @@ def test_the_chapter_records_what_its_parameters_say(tmp_path: Path, parameters:
     assert {verdict.word for verdict in compared.recording.verdicts} <= {"undecided", "void"}
     assert (tmp_path / "compare" / "report.html").is_file()
     assert [result["status"] for result in results(notebook)] == ["complete"]
+    kinds = [entry.kind for entry in Journal(tmp_path / "data").read()[0]]
+    assert (kinds[0], kinds.count("scored"), kinds.count("checked")) == ("predicted", 1, 8)
