@@ -50,7 +50,8 @@ def compare(
         baseline: the lane the others are compared with; default the scenario's.
         rate: offered load in requests per second.
         duration_s: measured seconds of each run; default 10, quick 3.
-        pairs: pairs a comparison; default 20, quick 6, and below 6 nothing can be decided.
+        pairs: the most pairs a lane; default 20, quick 6, and below 6 nothing can be decided. A lane
+            whose every verdict is a decision after 10, 20 or 40 of them rests.
         quick: short runs and the least number of pairs.
         parameters: the scenario's own knobs, checked against their ranges.
         seed: fixes schedules, orders and the order of runs; default drawn and recorded.

@@ -16,7 +16,7 @@ def labcore(*arguments: str, cwd: Path, **environment: str) -> subprocess.Comple
     return subprocess.run(
         [sys.executable, "-m", "labcore", *arguments],
         cwd=cwd,
-        env=os.environ | environment,
+        env=os.environ | {"TMPDIR": str(cwd)} | environment,  # the lock of this test alone
         capture_output=True,
         text=True,
         check=False,
