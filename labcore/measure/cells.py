@@ -130,8 +130,7 @@ def _sentence(design: Design, metric: Metric, cells: Sequence[CrossoverCell]) ->
     measured = [cell for cell in cells if cell.measured]
     words = Counter(cell.word for cell in measured)
     counts = ", ".join(f"{word} in {count}" for word, count in words.most_common())
-    left = len(cells) - len(measured)
     return (
-        f"{design.arms[0]} beside {design.baseline} on {metric.title}, {len(measured)} cells: "
-        f"{counts or 'nothing measured'}{f'; {left} not measured' if left else ''}."
+        f"{design.arms[0]} beside {design.baseline} on {metric.title}, {len(measured)} of {len(cells)} "
+        f"cells measured: {counts or 'nothing to say yet'}."
     )

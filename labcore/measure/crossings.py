@@ -198,7 +198,7 @@ def _measure(
                 raise InterruptedRunError("cancelled between two cells")
             began_s = time.monotonic()
             _measure_cell(card, recording, place, chosen, count, events=events, cancelled=cancelled)
-            if count.is_first():
+            if count.is_first() and count.left:
                 _project(recording, count, time.monotonic() - began_s, events=events)
 
 

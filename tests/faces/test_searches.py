@@ -132,4 +132,4 @@ def test_a_terminal_gets_sentences(
     said = " ".join(capsys.readouterr().out.split())
     assert "rows: payment_ms (ms); columns: requests/s" in said
     assert "20 slower" in said
-    assert "slower in 1; 1 not measured" in said
+    assert "1 of 2 cells measured: slower in 1" in said

@@ -110,7 +110,7 @@ def test_the_map_says_what_it_is_of(found: CrossoverResult):
     assert found.zone_share == pytest.approx(0.10)
     assert not found.complete
     assert found.sentence == (
-        "threads beside reactive on p99 latency, 2 cells: faster in 1, slower in 1; 2 not measured."
+        "threads beside reactive on p99 latency, 2 of 4 cells measured: faster in 1, slower in 1."
     )
 
 
