@@ -63,8 +63,8 @@ SCENARIO = Scenario(
             "retry_budget_share", 1.0, "share", "of orders that may retry; 1: no limit", 0, 1
         ),
         Parameter("breaker", True, "", "circuit breaker around the payment adapter"),
-        Parameter("breaker_window", 100, "calls", "that the breaker judges by", 1, 100_000),
-        Parameter("breaker_minimum_calls", 50, "calls", "before it judges", 1, 100_000),
+        Parameter("breaker_window", 80, "calls", "that the breaker judges by", 1, 100_000),
+        Parameter("breaker_minimum_calls", 40, "calls", "before it judges", 1, 100_000),
         Parameter("breaker_failure_percent", 50.0, "%", "of failed calls opens it", 1, 100),
         Parameter("breaker_slow_ms", 60_000.0, "ms", "a longer call is slow", 1, 600_000),
         Parameter("breaker_slow_percent", 100.0, "%", "of slow calls opens it", 1, 100),

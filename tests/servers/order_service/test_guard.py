@@ -11,7 +11,7 @@ from servers.order_service.guard import NO_VERDICT, Guard, guard_of
 from servers.order_service.payments import PaymentUnknownError, TransientPaymentError, policy_of
 
 QUICK: dict[str, Value] = {"backoff_min_ms": 0.0, "backoff_max_ms": 0.0}
-CALLS_TO_OPEN = 50
+CALLS_TO_OPEN = 40
 
 
 def guard(**changes: Value) -> Guard:
