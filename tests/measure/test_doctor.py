@@ -1,6 +1,7 @@
 """Each fact is judged once; what nobody could read is unknown and never fine."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -76,7 +77,7 @@ def test_a_fact_nobody_could_read_is_unknown():
     ids=str,
 )
 def test_a_fault_is_named_with_its_value(
-    change: dict[str, object], name: str, severity: str, told: str
+    change: dict[str, Any], name: str, severity: str, told: str
 ):
     found = by_name(replace(SOUND, **change))
     assert found[name].severity == severity

@@ -1,7 +1,7 @@
 """The reports of searches: the answer in words, chart, limits, void runs, how to reproduce."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +19,7 @@ HELD = ((2, "ppp"), (3, "vff"))  # rung, and each run: passes, fails, void
 
 @pytest.fixture(scope="module")
 def row(recording: Recording) -> RunRow:
-    return RunRow(**recording.runs.iloc[0].to_dict())
+    return RunRow(**{str(k): v for k, v in recording.runs.iloc[0].items()})
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def search(tmp_path: Path, recording: Recording, row: RunRow) -> Recording:
 
 
 def build(
-    folder: Path, like: Recording, row: RunRow, tries: dict[str, Sequence[tuple[int, str]]]
+    folder: Path, like: Recording, row: RunRow, tries: Mapping[str, Sequence[tuple[int, str]]]
 ) -> Recording:
     made = Recording.create(
         folder,

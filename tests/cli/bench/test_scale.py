@@ -7,7 +7,7 @@ import pytest
 
 from labcore.cli.bench import scale
 from labcore.kernel import PeerError
-from labcore.measure import CONTROL
+from labcore.measure import CONTROL, Recording
 
 MOST_BYTES = 3_000_000
 
@@ -26,7 +26,7 @@ def test_rows_and_verdicts_come_from_the_raw_requests(tmp_path: Path):
     pd.testing.assert_frame_equal(again, recording.runs, check_dtype=False)
     steps = scale.analyse(recording.path)
     assert [step["step"] for step in steps] == ["rows from raw requests", "verdicts", "report"]
-    words = {(v.arm, v.metric): v.word for v in scale.Recording.open(recording.path).verdicts}
+    words = {(v.arm, v.metric): v.word for v in Recording.open(recording.path).verdicts}
     assert words["threads", "p50_ms"] == "slower"  # drawn with twice the median
     assert words[CONTROL, "p50_ms"] == "equal in practice"
 
