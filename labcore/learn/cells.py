@@ -39,5 +39,5 @@ def _text(cell_id: str) -> str | None:
 
 
 def _task(task: Exercise) -> str:
-    """The statement, its heading two levels down: it stands below a chapter's section."""
-    return f"##{task.statement.rstrip()}"
+    """The statement, its heading three levels down: it stands in a group of a chapter's section."""
+    return f"###{task.statement.rstrip()}"

@@ -91,6 +91,9 @@ def _examined(handed_in: Submission, task: Exercise, limit_s: float) -> dict[str
     if not report:
         return _without_report(stderr, limit_s)
     report["status"] = Status(report["status"])
+    for name in handed_in.left_behind:
+        if report["actual"].startswith(f"NameError: name {name!r}"):
+            report["actual"] += "; it stays behind in the notebook, for only definitions travel"
     known = {wrong.name: wrong.advice for wrong in task.wrong}
     report["advice"] = known.get(report.setdefault("misconception", ""), "")
     return report

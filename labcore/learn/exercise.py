@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from labcore.kernel import UsageError
-from labcore.learn.result import HINT_GRADES
+from labcore.learn.result import HINT_GRADES, MONOSPACE
 
 EXERCISES: Final = Path(__file__).with_name("exercises")
 OPENING, CLOSING = "# <answer>", "# </answer>"
@@ -53,7 +53,7 @@ class Solution:
     def _repr_html_(self) -> str:
         return (
             f"<details><summary>Solution of <code>{self.exercise}</code></summary>"
-            f"<pre><code>{escape(self.text)}</code></pre></details>"
+            f'<pre style="{MONOSPACE}">{escape(self.text)}</pre></details>'
         )
 
     def __repr__(self) -> str:

@@ -24,6 +24,8 @@ class Status(Enum):
 _MARKS = {Status.PASSED: "✓", Status.NOT_STARTED: "○"}
 _COLOURS = {Status.PASSED: "#009e73", Status.NOT_STARTED: "#767676"}
 _OPEN_COLOUR = "#d55e00"
+_LEFT = "text-align:left"
+MONOSPACE = "font-family:monospace;overflow-x:auto"  # pages differ in what they make of a bare pre
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +111,9 @@ class CheckResult:
         return str(self)
 
     def _offer(self) -> str:
-        name = self.exercise
         return (
-            f'Stuck? `next_hint("{name}")`, or `labcore practise hint {name}`, gives the next hint.'
+            "Stuck? Put `.hint()` behind the check for the next hint; "
+            f"on a terminal it is `labcore practise hint {self.exercise}`."
         )
 
     def _rows(self) -> list[tuple[str, str]]:
@@ -133,16 +135,22 @@ class CheckResult:
         ]
         if rows := self._rows():
             cells = "".join(
-                f'<tr><th scope="row" style="text-align:left">{name}</th>'
-                f'<td style="text-align:left"><code>{html.escape(text)}</code></td></tr>'
+                f'<tr><th scope="row" style="{_LEFT}">{name}</th>'
+                f'<td style="{_LEFT}">{_cell(name, text)}</td></tr>'
                 for name, text in rows
             )
             parts.append(f"<table>{cells}</table>")
         if self.marbles:
-            parts.append(f'<pre aria-label="marbles">{html.escape(self.marbles)}</pre>')
+            parts.append(
+                f'<pre style="{MONOSPACE}" aria-label="marbles">{html.escape(self.marbles)}</pre>'
+            )
         if not self.passed:
             parts.append(f"<p>{_prose(self.advice or self._offer())}</p>")
         return "".join([*parts, "</div>"])
+
+
+def _cell(name: str, text: str) -> str:
+    return html.escape(text) if name == "law" else f"<code>{html.escape(text)}</code>"
 
 
 def _prose(text: str) -> str:

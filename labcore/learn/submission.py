@@ -6,9 +6,11 @@ functions and classes defined there, plain constants. Nothing else of the notebo
 
 import ast
 import inspect
+import sys
+import textwrap
 import types
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from labcore.kernel import UsageError
@@ -30,6 +32,7 @@ class Submission:
 
     pieces: tuple[Piece, ...]
     entry: str
+    left_behind: tuple[str, ...] = ()  # names whose values cannot travel as text
 
     def as_json(self) -> dict[str, Any]:
         """For the journey to the checking process."""
@@ -46,7 +49,9 @@ def submission(answer: Callable[..., Any] | str, task: Exercise) -> Submission:
         return Submission((Piece(answer),), task.entry)
     if not isinstance(answer, types.FunctionType):
         raise UsageError(f"check got {answer!r:.60}; give the function, or its source as text")
-    return Submission(tuple(_pieces(answer, set())), answer.__name__)
+    luggage = _Luggage()
+    pieces = tuple(luggage.pack(answer))
+    return Submission(pieces, answer.__name__, tuple(luggage.left_behind))
 
 
 def syntax_error(handed_in: Submission) -> SyntaxError | None:
@@ -74,36 +79,53 @@ def _body(source: str, name: str) -> list[str] | None:
     return None
 
 
-def _pieces(function: Any, seen: set[str]) -> Iterator[Piece]:
-    """The function last, before it what it needs."""
-    seen.add(function.__name__)
+class _Luggage:
+    """Packs a function with what it names, each name once."""
+
+    def __init__(self) -> None:
+        self.left_behind: list[str] = []
+        self._seen: set[str] = set()
+
+    def pack(self, function: Any) -> Iterator[Piece]:
+        """What the function or class needs, and then itself.
+
+        Raises:
+            UsageError: it has no readable source.
+        """
+        self._seen.add(function.__name__)
+        try:
+            lines, first_line = inspect.getsourcelines(function)
+        except (OSError, TypeError) as exc:
+            raise UsageError(
+                f"the source of {function.__name__!r} cannot be read here; give check its text"
+            ) from exc
+        source = textwrap.dedent("".join(lines))
+        scope = getattr(function, "__globals__", None) or vars(sys.modules[function.__module__])
+        for name in sorted(_names(source) & set(scope) - self._seen):
+            self._seen.add(name)
+            yield from self._pack_value(name, scope[name], home=function.__module__)
+        yield Piece(source, first_line)
+
+    def _pack_value(self, name: str, value: Any, *, home: str) -> Iterator[Piece]:
+        origin, own_name = getattr(value, "__module__", None), getattr(value, "__qualname__", "")
+        if isinstance(value, types.ModuleType):
+            yield Piece(f"import {value.__name__} as {name}", own=False)
+        elif origin == home and isinstance(value, types.FunctionType | type):
+            yield from (replace(piece, own=False) for piece in self.pack(value))
+        elif origin and own_name.isidentifier():
+            yield Piece(f"from {origin} import {own_name} as {name}", own=False)
+        elif _is_plain(value):
+            yield Piece(f"{name} = {value!r}", own=False)
+        else:
+            self.left_behind.append(name)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether its text gives it back."""
     try:
-        lines, first_line = inspect.getsourcelines(function)
-    except (OSError, TypeError) as exc:
-        raise UsageError(
-            f"the source of {function.__name__!r} cannot be read here; give check its text"
-        ) from exc
-    source = inspect.cleandoc("\n" + "".join(lines)) + "\n"
-    scope = getattr(inspect.unwrap(function), "__globals__", None) or vars(
-        inspect.getmodule(function)
-    )
-    for name in sorted(_names(source) & set(scope) - seen):
-        yield from _needed(name, scope[name], str(scope.get("__name__", "")), seen)
-    yield Piece(source, first_line)
-
-
-def _needed(name: str, value: Any, home: str, seen: set[str]) -> Iterator[Piece]:
-    seen.add(name)
-    if isinstance(value, types.ModuleType):
-        yield Piece(f"import {value.__name__} as {name}", own=False)
-        return
-    origin, own_name = getattr(value, "__module__", None), getattr(value, "__qualname__", "")
-    if origin == home and isinstance(value, types.FunctionType | type):
-        yield from (Piece(one.source, one.first_line, own=False) for one in _pieces(value, seen))
-    elif origin and own_name.isidentifier():
-        yield Piece(f"from {origin} import {own_name} as {name}", own=False)
-    elif isinstance(value, bool | int | float | str | bytes | None | tuple | list | dict | set):
-        yield Piece(f"{name} = {value!r}", own=False)
+        return bool(ast.literal_eval(repr(value)) == value)
+    except (ValueError, SyntaxError):
+        return False
 
 
 def _names(source: str) -> set[str]:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from html import escape
 
+_LEFT = 'style="text-align:left"'  # notebooks push cells to the right
+
 
 def text_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns, two spaces apart, as wide as they need to be."""
@@ -16,8 +18,8 @@ def text_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def html_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table with its heads marked as such, everything escaped."""
-    top = "".join(f'<th scope="col">{escape(head)}</th>' for head in heads)
+    top = "".join(f'<th scope="col" {_LEFT}>{escape(head)}</th>' for head in heads)
     body = "".join(
-        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows
+        f"<tr>{''.join(f'<td {_LEFT}>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows
     )
     return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"

@@ -1,5 +1,8 @@
 """A check ends in bounded time, says what is wrong and where, and leaves nothing behind."""
 
+import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from textwrap import dedent
@@ -88,6 +91,34 @@ def test_a_function_travels_with_what_it_uses():
 def bounded(skus: Flux[str], reserve: object) -> Flux[str]:
     assert callable(reserve)
     return skus.flat_map(lambda sku: Mono.from_publisher(reserve(sku)), concurrency=CONNECTIONS)
+
+
+def test_a_value_that_cannot_travel_is_named():
+    def reserve_all(skus: Flux[str], reserve: object) -> Flux[str]:
+        assert SHELVES
+        return bounded(skus, reserve)
+
+    result = check("flat_map", reserve_all)
+    assert result.status is Status.DOES_NOT_RUN
+    assert "'SHELVES' is not defined; it stays behind" in result.actual
+
+
+SHELVES = object()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["interrupt", "kill"])
+def test_the_child_ends_with_whoever_asked(number: signal.Signals):
+    program = "from labcore.learn import check; check('flat_map', 'while True: pass', limit_s=3)"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stderr=subprocess.DEVNULL, start_new_session=True
+    ) as asking:
+        asker = psutil.Process(asking.pid)
+        while not (children := asker.children()):
+            assert asking.poll() is None
+        asking.send_signal(number)
+        asking.wait(timeout=10)
+        gone, alive = psutil.wait_procs(children, timeout=10)
+    assert (len(gone), alive) == (1, [])
 
 
 def test_what_is_no_function_is_refused():

@@ -23,8 +23,12 @@ def even_more(value: int) -> int:
     return doubled(value - 1) + value
 
 
+SHELVES = object()
+
+
 def reserve_all(skus: "Stream[str]", reserve: object) -> "Stream[str]":
     assert maths.pi
+    assert SHELVES
     assert doubled(1)
     return Stream.from_iterable([str(skus), str(reserve)])
 
@@ -45,6 +49,7 @@ def test_a_function_takes_along_what_it_names_and_nothing_else():
     assert scope["LIMIT"] == LIMIT
     assert callable(scope["even_more"])
     assert "TASK" not in scope
+    assert handed_in.left_behind == ("SHELVES",)
     assert "Path" not in scope
     assert [piece.own for piece in handed_in.pieces][-1]
 
