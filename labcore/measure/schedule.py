@@ -35,8 +35,9 @@ class Schedule:
         self._design = runner.design
         self._recording = runner.recording
         self._arms = tuple(runner.lanes)
-        # A control alone is a claim of its own; beside lanes it lasts as long as any of them.
-        self._open = list(self._design.arms or {CONTROL} & set(self._arms))
+        # A control alone is a claim of its own, beside lanes it lasts as long as any of them; a look at
+        # one lane has nothing but its baseline.
+        self._open = list(self._design.arms or {CONTROL} & set(self._arms) or self._arms)
         self._planned = len(self._arms) * self._design.pairs
         self._settled = 0
         earlier = self._recording.runs

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from labcore.kernel import InterruptedRunError, UsageError
-from labcore.measure.experiment import Comparison, compare, compare_async, resume_comparison
+from labcore.measure.experiment import Comparison, compare, compare_async, look, resume_comparison
 from labcore.measure.record import CONTROL
 from labcore.measure.recording import Recording
 
@@ -195,6 +195,12 @@ def test_bad_input_leaves_no_directory(tmp_path: Path):
         with pytest.raises(UsageError):
             compare("waiting", out=tmp_path / "run", **wrong)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("lanes", [["long"], ["long", "brief"]])
+def test_a_look_has_one_run_of_each_lane(tmp_path: Path, lanes: list[str]):
+    found = look("waiting", lanes=lanes, rate=50, duration_s=0.3, out=tmp_path / "look")
+    assert sorted(found.recording.runs["arm"]) == sorted(lanes)
 
 
 def test_a_baseline_alone_has_nothing_to_be_compared_with(tmp_path: Path):
