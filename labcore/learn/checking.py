@@ -19,8 +19,8 @@ from labcore.learn.child import INSIDE
 from labcore.learn.exercise import Exercise, exercise
 from labcore.learn.journal import Journal
 from labcore.learn.result import CheckResult, Hint, Status
+from labcore.learn.stalls import ANSWER
 from labcore.learn.submission import Submission, submission, syntax_error, untouched
-from labcore.learn.trial import ANSWER
 
 LIMIT_S: Final = 5.0
 _STARTING_S = 30.0  # what a crowded machine may need to start an interpreter

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from labcore.learn.exercise import Exercise
+from labcore.learn.stalls import Stalls
 from labcore.learn.submission import Piece, Submission
-from labcore.learn.trial import Sleeps, recognised, tried
+from labcore.learn.trial import recognised, tried
 
 MOST_PRINTED = 2_000  # characters of the learner's own output that are kept: the last ones
 INSIDE = "LABCORE_CHECKING"
@@ -53,14 +54,14 @@ def _work(task: dict[str, Any], report: TextIO) -> None:
     exercise = Exercise(Path(task["folder"]))
     given = task["submission"]
     handed_in = Submission(tuple(Piece(**piece) for piece in given["pieces"]), given["entry"])
-    sleeps = Sleeps()
-    sleeps.install()
+    stalls = Stalls()
+    stalls.install()
     printed = Tail()
     with contextlib.redirect_stdout(printed):
-        verdict = tried(handed_in, exercise, sleeps)
+        verdict = tried(handed_in, exercise, stalls)
     _tell(report, verdict.as_json() | {"printed": printed.text})
     with contextlib.redirect_stdout(Tail()):
-        _tell(report, {"misconception": recognised(verdict, exercise, sleeps)})
+        _tell(report, {"misconception": recognised(verdict, exercise, stalls)})
 
 
 def _tell(report: TextIO, document: dict[str, Any]) -> None:

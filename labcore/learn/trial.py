@@ -6,25 +6,22 @@ recognised, however it is written.
 """
 
 import ast
-import asyncio
 import random
 import re
-import sys
-import time
 import traceback
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, SupportsIndex
+from typing import Any
 
 from labcore.learn.exercise import Exercise
 from labcore.learn.law import FREE_S, Answer, Finding, Law, Stage
 from labcore.learn.result import Status
+from labcore.learn.stalls import ANSWER, Stalls
 from labcore.learn.submission import Piece, Submission
 from labcore.learn.timeline import side_by_side
 from labcore.reactive.testing import OverdueError, StalledError, VerificationError
 
 SEED = 1  # of jitter, so that two answers that do the same are seen to do the same
-ANSWER = "<answer>"
 _NEVER = "no timer, thread or task is left"  # a verifier's words for a stream that stands still
 _LATER = re.compile(r"nothing, .* timer is due in ([^:]+): .*")
 # Mistakes in the learner's code that a stream hands on as an ordinary failure.
@@ -49,36 +46,6 @@ class Verdict:
     def as_json(self) -> dict[str, Any]:
         """For the journey back."""
         return asdict(self) | {"status": self.status.value}
-
-
-class Sleeps:
-    """Stands in for `time.sleep`: a call on an event loop is noted, and costs no real time.
-
-    On a virtual loop the clock moves as far as the sleep is long while nothing else runs, which is
-    exactly what blocking does.
-    """
-
-    def __init__(self) -> None:
-        self._sleep = time.sleep
-        self.lines: list[int | None] = []
-
-    def install(self) -> None:
-        """Take the place of `time.sleep` in this process."""
-        time.sleep = self.__call__
-
-    def __call__(self, seconds: float | SupportsIndex, /) -> None:
-        """Note it, and let virtual time pass."""
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            self._sleep(seconds)
-            return
-        self.lines.append(_line(traceback.walk_stack(sys._getframe(1))))  # noqa: SLF001 - the caller's frame
-        advance = getattr(loop, "advance", None)  # a virtual loop's
-        if advance is None:
-            self._sleep(seconds)
-        else:
-            advance(seconds)
 
 
 def load(handed_in: Submission, task: Exercise) -> Answer:
@@ -110,9 +77,9 @@ def laws_of(task: Exercise) -> list[Law]:
     return [value for value in scope.values() if isinstance(value, Law)]
 
 
-def tried(handed_in: Submission, task: Exercise, sleeps: Sleeps) -> Verdict:
+def tried(handed_in: Submission, task: Exercise, stalls: Stalls) -> Verdict:
     """The first law that the answer breaks, with the evidence; or that it passed."""
-    sleeps.lines.clear()
+    stalls.lines.clear()
     try:
         answer = load(handed_in, task)
     except (Exception, SystemExit) as exc:  # noqa: BLE001 - the learner's code failed: that is the finding
@@ -121,21 +88,21 @@ def tried(handed_in: Submission, task: Exercise, sleeps: Sleeps) -> Verdict:
         verdict = _play(law, answer, task)
         if verdict is not None:
             return verdict
-        if sleeps.lines:
+        if stalls.lines:
             return Verdict(
                 Status.BLOCKS,
                 law="nothing blocks the event loop",
-                expected="a wait that lets the loop go on: an operator with a delay",
-                actual="time.sleep on the event loop; meanwhile no other order moved",
-                line=sleeps.lines[0],
+                expected="waits that let the loop go on: an operator, or await",
+                actual="this line held the event loop; meanwhile no other order moved",
+                line=stalls.lines[0],
             )
     return Verdict(Status.PASSED)
 
 
-def recognised(verdict: Verdict, task: Exercise, sleeps: Sleeps) -> str:
+def recognised(verdict: Verdict, task: Exercise, stalls: Stalls) -> str:
     """The name of the known wrong answer that fails in the same way; empty for none."""
     for wrong in task.wrong:
-        if tried(Submission((Piece(wrong.source),), task.entry), task, sleeps) == verdict:
+        if tried(Submission((Piece(wrong.source),), task.entry), task, stalls) == verdict:
             return wrong.name
     return ""
 
