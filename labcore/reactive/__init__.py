@@ -1,6 +1,7 @@
 """Floor 1: Flux and Mono, demand included, under the names of Project Reactor."""
 
 from labcore.reactive.context import Context
+from labcore.reactive.core import IDLE, Down
 from labcore.reactive.errors import (
     BackpressureError,
     DisconnectedError,
@@ -8,6 +9,7 @@ from labcore.reactive.errors import (
     RetryExhaustedError,
     StreamTimeoutError,
 )
+from labcore.reactive.operators.relay import Relay
 from labcore.reactive.operators.tap import SignalListener
 from labcore.reactive.publishers import Flux, Mono
 from labcore.reactive.record import Mark, MarkKind, Recording
@@ -24,10 +26,12 @@ from labcore.reactive.spec import (
 )
 
 __all__ = [
+    "IDLE",
     "UNBOUNDED",
     "BackpressureError",
     "Context",
     "DisconnectedError",
+    "Down",
     "EmitResult",
     "EmptyStreamError",
     "Flux",
@@ -40,6 +44,7 @@ __all__ = [
     "Overflow",
     "Publisher",
     "Recording",
+    "Relay",
     "Retry",
     "RetryExhaustedError",
     "RetrySignal",

@@ -4,11 +4,12 @@ import asyncio
 import inspect
 import threading
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, TypeVar, cast
 
-from labcore.reactive import Mono
+from labcore.reactive import Down, Mono
 from labcore.resilience.events import Event, EventKind, Listener, Listeners
-from labcore.resilience.stream import Operator, per_subscription
+from labcore.resilience.stream import Operator
 from labcore.resilience.waiting import Blocking
 
 T = TypeVar("T")
@@ -57,20 +58,22 @@ class Fallback:
 
     def operator(self) -> Operator:
         """A function from stream to stream; after a failure the other answer is the last value."""
-        return per_subscription(self._subscribed)
+        return self._around
 
     def gauges(self) -> Mapping[str, float]:
         """For a sampler."""
         return {"fallback_total": self._used}
 
-    def _subscribed(self, source: Any) -> Any:
-        now_s = asyncio.get_running_loop().time
+    def _around(self, source: Any) -> Any:
+        def feed(down: Down[Any]) -> None:
+            other = partial(self._other, down.scope.now_s)
+            source.on_error_resume(other, only=self.only).feed(down)
 
-        def other(error: Exception) -> Any:
-            answer = self._answer(error, now_s())
-            return answer if inspect.isawaitable(answer) else Mono.just(answer)
+        return source.like(feed)
 
-        return source.on_error_resume(other, only=self.only)
+    def _other(self, now_s: Callable[[], float], error: Exception) -> Any:
+        answer = self._answer(error, now_s())
+        return answer if inspect.isawaitable(answer) else Mono.just(answer)
 
     def _answer(self, error: Exception, now_s: float) -> Any:
         with self._lock:

@@ -10,9 +10,8 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
-from labcore.reactive import Mono
 from labcore.resilience.breaker import (
     BreakerMachine,
     CircuitBreakerConfig,
@@ -23,7 +22,7 @@ from labcore.resilience.bulkhead import BulkheadConfig, BulkheadMachine, Bulkhea
 from labcore.resilience.events import Event, Listener, Listeners
 from labcore.resilience.limiter import LimiterMachine, RateLimiterConfig, RateLimiterMetrics
 from labcore.resilience.passage import Arm, Machine, Outcome, Passage, Wake
-from labcore.resilience.stream import Operator, per_subscription
+from labcore.resilience.stream import Guarding, Operator, guarded
 from labcore.resilience.waiting import Blocking, TaskSignal, ThreadSignal
 
 T = TypeVar("T")
@@ -61,9 +60,9 @@ class Gate(Generic[M]):
         try:
             value = await fn()
         except BaseException as exc:
-            self._failed(passage, loop.time, exc)
+            self.failed(passage, loop.time(), exc)
             raise
-        self._succeeded(passage, loop.time, value)
+        self.succeeded(passage, loop.time(), value)
         return value
 
     def call(self, fn: Callable[[], T], world: Blocking) -> T:
@@ -78,9 +77,9 @@ class Gate(Generic[M]):
         try:
             value = fn()
         except BaseException as exc:
-            self._failed(passage, world.now_s, exc)
+            self.failed(passage, world.now_s(), exc)
             raise
-        self._succeeded(passage, world.now_s, value)
+        self.succeeded(passage, world.now_s(), value)
         return value
 
     @asynccontextmanager
@@ -92,9 +91,9 @@ class Gate(Generic[M]):
         try:
             yield
         except BaseException as exc:
-            self._failed(passage, loop.time, exc)
+            self.failed(passage, loop.time(), exc)
             raise
-        self._succeeded(passage, loop.time, None)
+        self.succeeded(passage, loop.time(), None)
 
     @contextmanager
     def entered(self, world: Blocking) -> Iterator[None]:
@@ -104,9 +103,9 @@ class Gate(Generic[M]):
         try:
             yield
         except BaseException as exc:
-            self._failed(passage, world.now_s, exc)
+            self.failed(passage, world.now_s(), exc)
             raise
-        self._succeeded(passage, world.now_s, None)
+        self.succeeded(passage, world.now_s(), None)
 
     def operator(self) -> Operator:
         """A function from stream to stream: each subscription of what it gives is one call.
@@ -114,29 +113,43 @@ class Gate(Generic[M]):
         A Mono has succeeded with its value (or by ending without one), a Flux when it completes. A
         cancelled stream counts neither way.
         """
-        return per_subscription(self._subscribed)
+        return guarded((self,))
 
-    def _subscribed(self, source: Any) -> Any:
-        loop = asyncio.get_running_loop()
+    def begin(self, run: Guarding, now_s: float) -> Passage:
+        """For the operator: an attempt may pass, or waits. Raises: RefusedError."""
         passage = self._machine.passage()
-        signal = TaskSignal(loop)
-        wait_s = self._enter(passage, loop.time(), signal.arm)
-        stream = self._watched(passage, loop, source) if self._machine.ends_matter else source
+        wait_s = self._enter(passage, now_s, run.arm)
         if wait_s:
-            stream = _after(lambda: self._wait_in_task(passage, loop, signal, wait_s), stream)
-        elif not self._machine.ends_matter:
-            return stream
-        return stream.do_on_cancel(lambda: self._end(passage, loop.time(), Outcome.CANCELLED))
+            loop = asyncio.get_running_loop()
+            run.wait(lambda signal: self._wait_in_task(passage, loop, signal, wait_s))
+        return passage
 
-    def _watched(self, passage: Passage, loop: asyncio.AbstractEventLoop, source: Any) -> Any:
-        def succeeded(value: object = None) -> None:
-            self._succeeded(passage, loop.time, value)
+    def succeeded(self, held: Passage, now_s: float, value: object) -> None:
+        """It has succeeded. Raises: what a predicate of the caller's raises; it counts neither way then."""
+        if not self._machine.ends_matter:
+            return
+        outcome = Outcome.CANCELLED
+        try:
+            outcome = self._machine.judge(value, None)
+        finally:
+            self._end(held, now_s, outcome)
 
-        # A Mono's value is its end: the permit is free before anybody below sees the value.
-        running = source.do_on_next(succeeded) if isinstance(source, Mono) else source
-        return running.do_on_complete(succeeded).do_on_error(
-            lambda error: self._failed(passage, loop.time, error)
-        )
+    def failed(self, held: Passage, now_s: float, error: BaseException) -> None:
+        """It has failed, or was cancelled. Raises: as `succeeded`."""
+        if not self._machine.ends_matter:
+            return
+        if not isinstance(error, Exception):
+            self._end(held, now_s, Outcome.CANCELLED)
+            return
+        outcome = Outcome.CANCELLED
+        try:
+            outcome = self._machine.judge(None, error)
+        finally:
+            self._end(held, now_s, outcome, error)
+
+    def cancelled(self, held: Passage, now_s: float) -> None:
+        """Nobody wants it any more: its permit goes back."""
+        self._end(held, now_s, Outcome.CANCELLED)
 
     async def _enter_task(self, passage: Passage, loop: asyncio.AbstractEventLoop) -> None:
         signal = TaskSignal(loop)
@@ -169,31 +182,27 @@ class Gate(Generic[M]):
             raise
 
     def _enter(self, passage: Passage, now_s: float, arm: Arm) -> float:
-        return self._locked(lambda: passage.enter(now_s, arm))
-
-    def _succeeded(self, passage: Passage, now_s: Callable[[], float], value: object) -> None:
-        at_s = now_s()
-        outcome = Outcome.CANCELLED
+        machine, pending = self._machine, None
         try:
-            outcome = self._machine.judge(value, None)
+            with self._lock:
+                try:
+                    return passage.enter(now_s, arm)
+                finally:
+                    if machine.told or machine.woken:
+                        pending = machine.drain()
         finally:
-            self._end(passage, at_s, outcome)
-
-    def _failed(self, passage: Passage, now_s: Callable[[], float], error: BaseException) -> None:
-        at_s = now_s()
-        if not isinstance(error, Exception):
-            self._end(passage, at_s, Outcome.CANCELLED)
-            return
-        outcome = Outcome.CANCELLED
-        try:
-            outcome = self._machine.judge(None, error)
-        finally:
-            self._end(passage, at_s, outcome, error)
+            if pending is not None:
+                self._deliver(*pending)
 
     def _end(
         self, passage: Passage, now_s: float, outcome: Outcome, error: Exception | None = None
     ) -> None:
-        self._locked(lambda: passage.end(now_s, outcome, error))
+        machine = self._machine
+        with self._lock:
+            passage.end(now_s, outcome, error)
+            pending = machine.drain() if machine.told or machine.woken else None
+        if pending is not None:
+            self._deliver(*pending)
 
     def _locked(self, act: Callable[[], T]) -> T:
         pending: tuple[list[Event], list[Wake]] | None = None
@@ -212,13 +221,6 @@ class Gate(Generic[M]):
             wake()
         for event in told:
             self._listeners.tell(event)
-
-
-def _after(wait: Callable[[], Awaitable[None]], source: Any) -> Any:
-    """The source, subscribed to when the wait is over."""
-    if isinstance(source, Mono):
-        return Mono.from_callable(wait).flat_map(lambda _: source)
-    return Mono.from_callable(wait).flat_map_many(lambda _: source)
 
 
 class CircuitBreaker(Gate[BreakerMachine]):

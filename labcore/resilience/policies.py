@@ -17,7 +17,7 @@ from labcore.resilience.events import Listener
 from labcore.resilience.fallback import Fallback
 from labcore.resilience.gates import Bulkhead, CircuitBreaker, RateLimiter
 from labcore.resilience.retrying import Retry
-from labcore.resilience.stream import Operator
+from labcore.resilience.stream import Operator, guarded
 from labcore.resilience.time_limiter import TimeLimiter
 from labcore.resilience.waiting import Blocking
 
@@ -92,12 +92,13 @@ class Policies:
 
     def operator(self) -> Operator:
         """A function from stream to stream; each subscription of what it gives is one call."""
-        operators = [policy.operator() for policy in reversed(self.outermost_first)]
+        inner = (self.circuit_breaker, self.rate_limiter, self.time_limiter, self.bulkhead)
+        layers = tuple(layer for layer in inner if layer is not None)
+        attempts = guarded(layers, self.retry)
+        fallback = None if self.fallback is None else self.fallback.operator()
 
         def within(source: Any) -> Any:
-            for operator in operators:
-                source = operator(source)
-            return source
+            return attempts(source) if fallback is None else fallback(attempts(source))
 
         return within
 

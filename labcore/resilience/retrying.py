@@ -3,17 +3,15 @@
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from dataclasses import asdict
+from typing import TypeVar
 
 import anyio
 
-from labcore import reactive
-from labcore.reactive import RetrySignal
 from labcore.resilience.budget import TokenBucket
 from labcore.resilience.events import Listener, Listeners
 from labcore.resilience.retry import RetryCall, RetryConfig, RetryMetrics
-from labcore.resilience.stream import Operator, per_subscription
+from labcore.resilience.stream import Operator, guarded
 from labcore.resilience.waiting import Blocking
 
 T = TypeVar("T")
@@ -87,12 +85,12 @@ class Retry:
     async def call_async(self, fn: Callable[[], Awaitable[T]]) -> T:
         """Await `fn()`, and again as the rule says. Raises: what the last attempt raised."""
         now_s = asyncio.get_running_loop().time
-        call = self._begin(now_s())
+        call = self.begin(now_s())
         while True:
             try:
                 value = await fn()
             except Exception as exc:
-                wait_s = self._failed(call, exc, now_s())
+                wait_s = self.failed(call, exc, now_s())
                 if wait_s is None:
                     raise
             else:
@@ -103,12 +101,12 @@ class Retry:
 
     def call(self, fn: Callable[[], T], world: Blocking) -> T:
         """Run `fn()`, and again as the rule says. Raises: what the last attempt raised."""
-        call = self._begin(world.now_s())
+        call = self.begin(world.now_s())
         while True:
             try:
                 value = fn()
             except Exception as exc:
-                wait_s = self._failed(call, exc, world.now_s())
+                wait_s = self.failed(call, exc, world.now_s())
                 if wait_s is None:
                     raise
             else:
@@ -122,7 +120,7 @@ class Retry:
 
         In a Flux each value is looked at, and one to retry begins the whole stream again.
         """
-        return per_subscription(self._subscribed)
+        return guarded((), self)
 
     def metrics(self) -> RetryMetrics:
         """How calls have ended."""
@@ -137,31 +135,13 @@ class Retry:
             "retry_budget_refused_total": metrics.budget_refusals,
         }
 
-    def _subscribed(self, source: Any) -> Any:
-        now_s = asyncio.get_running_loop().time
-        call = self._begin(now_s())
-        attempt = source
-        if self.config.retry_on_result is not None:
+    @property
+    def looks(self) -> bool:
+        """Whether results may be ones to retry."""
+        return self.config.retry_on_result is not None
 
-            def look(value: object) -> None:
-                wait_s = self._judge(call, value, now_s())
-                if wait_s is not None:
-                    raise _AgainError(wait_s)
-
-            attempt = source.do_on_next(look)
-
-        def decide(error: Exception) -> float:
-            if isinstance(error, _AgainError):
-                return error.wait_s
-            wait_s = None if call.over else self._failed(call, error, now_s())
-            if wait_s is None:
-                raise error
-            return wait_s
-
-        rule = _Rule(self.config.max_attempts, decide=decide)
-        return attempt.retry_when(rule).do_on_complete(lambda: self._count(call, failed=False))
-
-    def _begin(self, now_s: float) -> RetryCall:
+    def begin(self, now_s: float) -> RetryCall:
+        """A call begins: it pays into the budget."""
         call = RetryCall(
             self.config,
             backoff=self._backoff,
@@ -173,30 +153,36 @@ class Retry:
         return call
 
     def _returned(self, call: RetryCall, value: object, now_s: float) -> float | None:
-        wait_s = self._judge(call, value, now_s)
+        wait_s = self.judge(call, value, now_s)
         if wait_s is None:
-            self._count(call, failed=False)
+            self.count(call, failed=False)
         return wait_s
 
-    def _judge(self, call: RetryCall, value: object, now_s: float) -> float | None:
+    def judge(self, call: RetryCall, value: object, now_s: float) -> float | None:
+        """Seconds to wait before another attempt, None when the value is the answer.
+
+        Raises: MaxRetriesExceededError, as the configuration says, and what its predicate raises.
+        """
         try:
             wait_s = call.after_result(value, now_s)
         except Exception:
-            self._count(call, failed=True)
+            self.count(call, failed=True)
             raise
         if wait_s is not None:
             self._add("retries")
         return wait_s
 
-    def _failed(self, call: RetryCall, error: Exception, now_s: float) -> float | None:
+    def failed(self, call: RetryCall, error: Exception, now_s: float) -> float | None:
+        """Seconds to wait before another attempt, None when the error is the answer."""
         wait_s = call.after_error(error, now_s)
         if wait_s is None:
-            self._count(call, failed=True)
+            self.count(call, failed=True)
         else:
             self._add("retries")
         return wait_s
 
-    def _count(self, call: RetryCall, *, failed: bool) -> None:
+    def count(self, call: RetryCall, *, failed: bool) -> None:
+        """The call has ended so."""
         end = "failed" if failed else "successful"
         self._add(f"{end}_{'with' if call.attempts > 1 else 'without'}_retry")
         if call.budget_refused:
@@ -205,26 +191,3 @@ class Retry:
     def _add(self, what: str) -> None:
         with self._lock:
             self._counts[what] += 1
-
-
-class _AgainError(Exception):
-    """A value that is one to retry, on its way to the rule."""
-
-    def __init__(self, wait_s: float) -> None:
-        super().__init__(wait_s)
-        self.wait_s = wait_s
-
-
-def _give_up(error: Exception) -> float:
-    raise error
-
-
-@dataclass(frozen=True, slots=True)
-class _Rule(reactive.Retry):
-    """The rule of one subscription, in the shape `retry_when` asks."""
-
-    decide: Callable[[Exception], float] = _give_up
-
-    def delay_s(self, signal: RetrySignal) -> float:
-        """Seconds to wait. Raises: the failure, when there is no other attempt."""
-        return self.decide(signal.failure)

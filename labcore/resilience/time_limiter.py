@@ -18,11 +18,10 @@ from typing import Any, TypeVar
 
 import anyio
 
-from labcore.reactive import Mono
 from labcore.resilience.errors import TimeLimitExceededError
 from labcore.resilience.events import Event, EventKind, Listener, Listeners
 from labcore.resilience.passage import check_positive
-from labcore.resilience.stream import Operator, per_subscription
+from labcore.resilience.stream import Guarding, Operator, guarded
 from labcore.resilience.waiting import Blocking
 from labcore.virtual import VirtualFuture
 
@@ -76,7 +75,7 @@ class TimeLimiter:
         """
         with anyio.move_on_after(self.config.timeout_duration_s):
             return await fn()
-        raise self._late(asyncio.get_running_loop().time())
+        raise self.late(asyncio.get_running_loop().time())
 
     def call(self, fn: Callable[[], T], world: Blocking) -> T:
         """Run `fn()` on a thread of the world's forks and wait for it, at most so long.
@@ -91,7 +90,7 @@ class TimeLimiter:
             except TimeoutError:
                 if self.config.cancel_running_future:
                     _cancel(future)
-                raise self._late(world.now_s()) from None
+                raise self.late(world.now_s()) from None
             except BaseException:
                 _cancel(future)
                 raise
@@ -102,7 +101,23 @@ class TimeLimiter:
 
     def operator(self) -> Operator:
         """A function from stream to stream: between two signals there may be so long, no more."""
-        return per_subscription(self._subscribed)
+        return guarded((self,))
+
+    def begin(self, run: Guarding, now_s: float) -> "Silence":
+        """For the operator: the clock of an attempt starts."""
+        return Silence(self, run, now_s)
+
+    def succeeded(self, held: "Silence", now_s: float, value: object) -> None:  # noqa: ARG002 - in time is in time
+        """It was in time."""
+        held.over()
+
+    def failed(self, held: "Silence", now_s: float, error: Exception) -> None:  # noqa: ARG002 - in time is in time
+        """It failed in time."""
+        held.over()
+
+    def cancelled(self, held: "Silence", now_s: float) -> None:  # noqa: ARG002 - nobody waits any more
+        """Nobody waits for it any more."""
+        held.over()
 
     def metrics(self) -> TimeLimiterMetrics:
         """How many calls were too late."""
@@ -112,11 +127,6 @@ class TimeLimiter:
         """For a sampler."""
         return {"time_limit_exceeded_total": self._timeouts}
 
-    def _subscribed(self, source: Any) -> Any:
-        now_s = asyncio.get_running_loop().time
-        late = Mono.error(lambda: self._late(now_s()))
-        return source.timeout(self.config.timeout_duration_s, fallback=late)
-
     def _await(self, future: "Future[T]") -> None:
         """Until it is done. Raises: TimeoutError, only when it is not."""
         try:
@@ -125,7 +135,8 @@ class TimeLimiter:
             if not future.done():
                 raise
 
-    def _late(self, now_s: float) -> TimeLimitExceededError:
+    def late(self, now_s: float) -> TimeLimitExceededError:
+        """Count and tell of a call that is too late; its error."""
         limit_s = self.config.timeout_duration_s
         with self._lock:
             self._timeouts += 1
@@ -134,6 +145,42 @@ class TimeLimiter:
             f"time limiter {self.name!r}: no result within {limit_s:g} s; "
             "the other side may have done the work"
         )
+
+
+class Silence:
+    """The time between two signals of one attempt: a value only notes it, the timer re-arms itself."""
+
+    __slots__ = ("_due_s", "_limiter", "_run", "_timer")
+
+    def __init__(self, limiter: TimeLimiter, run: Guarding, now_s: float) -> None:
+        limit_s = limiter.config.timeout_duration_s
+        self._limiter = limiter
+        self._run: Guarding | None = run
+        self._due_s = now_s + limit_s
+        self._timer = run.scope.later(limit_s, self._look)
+        run.limit = self
+
+    def note(self, now_s: float) -> None:
+        """A value has been delivered."""
+        self._due_s = now_s + self._limiter.config.timeout_duration_s
+
+    def over(self) -> None:
+        """No more looking."""
+        run, self._run = self._run, None
+        if run is not None:
+            run.limit = None
+            self._timer.cancel()
+
+    def _look(self) -> None:
+        """The timer rang: too late, or not yet."""
+        run = self._run
+        assert run is not None
+        left_s = self._due_s - run.scope.now_s()
+        if left_s > 0:
+            self._timer = run.scope.later(left_s, self._look)
+            return
+        self.over()
+        run.late(self, self._limiter.late)
 
 
 def _cancel(future: "Future[Any]") -> None:
