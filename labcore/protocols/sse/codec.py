@@ -69,8 +69,8 @@ class Decoder:
     each connection and hand it the id of the one before.
 
     >>> decoder = Decoder()
-    >>> decoder.feed(b"data: hel"), decoder.feed(b"lo\r\n\r\n")
-    ([], [ServerSentEvent(data='hello', event='message', last_event_id='')])
+    >>> decoder.feed(b"data: wel"), decoder.feed(b"come\r\n\r\n")
+    ([], [ServerSentEvent(data='welcome', event='message', last_event_id='')])
     """
 
     def __init__(
