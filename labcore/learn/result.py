@@ -25,7 +25,7 @@ _MARKS = {Status.PASSED: "✓", Status.NOT_STARTED: "○"}
 _COLOURS = {Status.PASSED: "#009e73", Status.NOT_STARTED: "#767676"}
 _OPEN_COLOUR = "#d55e00"
 _LEFT = "text-align:left"
-MONOSPACE = "font-family:monospace;overflow-x:auto"  # pages differ in what they make of a bare pre
+MONOSPACE = "font-family:monospace;overflow-x:auto;margin:0.6em 0"  # pages differ in what they make of a bare pre
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ def patiently(call):
 """,
         """
 import random
+from anyio import sleep
 def patiently(call):
     async def again():
         for attempt in range(4):
@@ -73,7 +74,7 @@ def patiently(call):
             except ConnectionError:
                 if attempt == 3:
                     raise
-            await anyio.sleep(0.1 * 2**attempt * random.uniform(1, 1.4))
+            await sleep(0.1 * 2**attempt * random.uniform(1, 1.4))
     return Mono.from_callable(again)
 """,
     ],

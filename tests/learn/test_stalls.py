@@ -7,13 +7,13 @@ from labcore.learn import Status, check
 from labcore.learn.stalls import Stalls
 from labcore.reactive.testing import VirtualTime
 
-HEAD = "import threading, time, anyio\nfrom labcore.reactive import *\n"
+HEAD = "import threading, time, anyio; from time import sleep\nfrom labcore.reactive import *\n"
 QUOTE = "    return price.zip_with(discount.default_if_empty(0), lambda cents, off: cents - off)\n"
 
 
 @pytest.mark.parametrize(
     "wait",
-    ["time.sleep(1)", "threading.Event().wait(0.8)", "while time.process_time() < 2: pass"],
+    ["sleep(1)", "threading.Event().wait(0.8)", "while time.process_time() < 2: pass"],
     ids=["sleep", "event", "computation"],
 )
 def test_a_held_loop_is_found_and_the_line_named(wait: str):
@@ -23,7 +23,7 @@ def test_a_held_loop_is_found_and_the_line_named(wait: str):
 
 
 def test_a_wait_in_a_thread_holds_nothing():
-    waiting = "    none = Mono.from_callable(lambda: anyio.to_thread.run_sync(time.sleep, 0.6))\n"
+    waiting = "    none = Mono.from_callable(lambda: anyio.to_thread.run_sync(sleep, 0.6))\n"
     quote = QUOTE.replace("discount.default_if_empty(0)", "discount.switch_if_empty(none)")
     quote = quote.replace("cents - off", "cents - (off or 0)")
     assert check("zip", f"{HEAD}def quote(price, discount):\n{waiting}{quote}").passed
