@@ -21,12 +21,16 @@ if TYPE_CHECKING:  # the measuring room brings tables along, which a checking pr
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A guess and when it was written down (ISO 8601, UTC)."""
+    """A guess and when it was written down (ISO 8601, UTC).
+
+    `own` is False for the numbers that the book prints: nobody has guessed them.
+    """
 
     about: str
     guess: Mapping[str, float]
     at: str
     journal: Journal
+    own: bool = True
 
     def score(self, recording: "Recording", *, arm: str) -> "Score":
         """The guess beside what that recording measured of `arm`; noted in the journal.
@@ -42,19 +46,21 @@ class Prediction:
         rows = tuple(_row(metric, said, measured[metric]) for metric, said in self.guess.items())
         # The recording knows its beginning to the second.
         hindsight = self.at[:19] > str(recording.experiment["started_at"])[:19]
-        score = Score(self.about, arm, rows, hindsight)
+        score = Score(self.about, arm, rows, hindsight, self.own)
         self.journal.note(
             "scored",
             about=self.about,
             arm=arm,
             hindsight=hindsight,
+            own=self.own,
             rows=[{k: None if v != v else v for k, v in asdict(row).items()} for row in rows],  # noqa: PLR0124 - NaN, which JSON cannot say
         )
         return score
 
     def __repr__(self) -> str:
         said = ", ".join(f"{metric} × {ratio:g}" for metric, ratio in self.guess.items())
-        return f"Written down at {self.at[:19]} UTC about {self.about}: {said}"
+        whose = "" if self.own else " (the book's numbers; change them, and they are yours)"
+        return f"Written down at {self.at[:19]} UTC about {self.about}: {said}{whose}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +99,7 @@ class Score:
     arm: str
     rows: tuple[ScoreRow, ...]
     hindsight: bool
+    own: bool = True
 
     @property
     def right(self) -> int:
@@ -110,7 +117,8 @@ class Score:
 
     def _title(self) -> str:
         late = " (written down after the run had begun: hindsight)" if self.hindsight else ""
-        return f"You said, and it was: {self.arm} as a multiple of the baseline{late}"
+        who = "You" if self.own else "The book"
+        return f"{who} said, and it was: {self.arm} as a multiple of the baseline{late}"
 
     def _cells(self) -> list[list[str]]:
         return [
@@ -123,7 +131,11 @@ _HEADS = ("metric", "predicted", "measured", "interval", "and so")
 
 
 def predict(
-    about: str, guess: Mapping[str, float], *, journal: Journal | None = None
+    about: str,
+    guess: Mapping[str, float],
+    *,
+    printed: Mapping[str, float] | None = None,
+    journal: Journal | None = None,
 ) -> Prediction:
     """Write a guess down, before the run that will answer it.
 
@@ -134,6 +146,7 @@ def predict(
     Args:
         about: What the guess is about, in the learner's words.
         guess: Ratios to the baseline by metric; 1.0 says *the same*.
+        printed: What the book prints in its place; a guess that equals it is nobody's, and not counted.
         journal: Where it is written down; default: this user's.
 
     Raises:
@@ -145,8 +158,9 @@ def predict(
         if not 0 < ratio < math.inf:
             raise UsageError(f"{metric}={ratio} is no ratio; 1.0 says the same, 2.0 twice as much")
     journal = journal or Journal()
-    journal.note("predicted", about=about, guess=dict(guess))
-    return Prediction(about, dict(guess), utc_now().isoformat(), journal)
+    own = printed is None or dict(guess) != dict(printed)
+    journal.note("predicted", about=about, guess=dict(guess), own=own)
+    return Prediction(about, dict(guess), utc_now().isoformat(), journal, own)
 
 
 def _row(metric: str, said: float, verdict: "Verdict") -> ScoreRow:

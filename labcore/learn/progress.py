@@ -80,12 +80,11 @@ def progress(
     """The learner's progress; by default in all exercises, from this user's journal."""
     journal = journal or Journal()
     entries, torn = journal.read()
-    judged = [
-        right for entry in entries if entry.kind == "scored" for right in right_of(entry.fields)
-    ]
+    own = [entry for entry in entries if entry.fields.get("own")]
+    judged = [right for entry in own if entry.kind == "scored" for right in right_of(entry.fields)]
     return Progress(
         tuple(_standing(one, journal) for one in (catalogue() if exercises is None else exercises)),
-        predictions=sum(entry.kind == "predicted" for entry in entries),
+        predictions=sum(entry.kind == "predicted" for entry in own),
         scored=sum(right is not None for right in judged),
         right=sum(right is True for right in judged),
         torn=torn,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from labcore.kernel import UsageError
-from labcore.learn import Journal, predict
+from labcore.learn import Journal, predict, progress
 from labcore.measure import Design, Recording, Verdict
 
 
@@ -87,6 +87,17 @@ def test_a_prediction_after_the_run_had_begun_is_hindsight(recording: Recording)
     score = predict("load", {"p99_ms": 2.0}).score(recording, arm="threads")
     assert score.hindsight
     assert "hindsight" in str(score)
+
+
+def test_the_numbers_that_the_book_prints_are_nobody_s_guess(recording: Recording):
+    printed = {"p99_ms": 2.0}
+    untouched = predict("load", {"p99_ms": 2.0}, printed=printed)
+    assert not untouched.own
+    assert "the book's numbers" in repr(untouched)
+    assert str(untouched.score(recording, arm="threads")).startswith("The book said")
+    assert progress().predictions == 0
+    assert predict("load", {"p99_ms": 2.1}, printed=printed).own
+    assert progress().predictions == 1
 
 
 def test_what_was_not_measured_cannot_be_scored(recording: Recording):

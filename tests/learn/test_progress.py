@@ -17,10 +17,14 @@ def test_passed_once_is_passed(journal: Journal):
 
 def test_progress_is_shown_as_text_and_as_a_table(journal: Journal):
     journal.note("checked", exercise="zip", status="passed")
-    journal.note("predicted", about="load", guess={"p99_ms": 2.0})
+    journal.note("predicted", about="load", guess={"p99_ms": 2.0}, own=True)
     row = {"metric": "p99_ms", "predicted": 2.0, "measured": 2.1, "low": 1.5, "high": 2.5}
     open_row = row | {"low": None, "high": None}
-    journal.note("scored", about="load", arm="threads", hindsight=False, rows=[row, open_row])
+    journal.note(
+        "scored", about="load", arm="threads", hindsight=False, own=True, rows=[row, open_row]
+    )
+    journal.note("predicted", about="load", guess={"p99_ms": 1.0}, own=False)
+    journal.note("scored", about="load", arm="threads", hindsight=False, own=False, rows=[row])
     shown = progress()
     assert f"1 of {len(shown.standings)} exercises passed." in str(shown)
     assert "1 predictions written down; of 1 numbers with an interval, 1 lay inside it." in str(
