@@ -13,6 +13,14 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _journal_of_the_tests_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nobody's journal is written by a test, nor by a process or notebook that it starts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LABCORE_DATA", str(tmp_path_factory.mktemp("journal")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def database_server() -> Iterator[DatabaseServer]:
     """One PostgreSQL for the whole session."""

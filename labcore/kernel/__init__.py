@@ -1,7 +1,13 @@
 """Floor 0: clock, errors, trace, ids, config. Knows nothing of the rest of the house."""
 
 from labcore.kernel.clock import Clock, ManualClock, SystemClock, utc_now
-from labcore.kernel.config import DATABASE_URL_VARIABLE, cache_dir, database_url, runs_dir
+from labcore.kernel.config import (
+    DATABASE_URL_VARIABLE,
+    cache_dir,
+    data_dir,
+    database_url,
+    runs_dir,
+)
 from labcore.kernel.errors import (
     EnvironmentFault,
     InterruptedRunError,
@@ -48,6 +54,7 @@ __all__ = [
     "VoidRunError",
     "cache_dir",
     "current_trace",
+    "data_dir",
     "database_url",
     "new_id",
     "new_run_id",

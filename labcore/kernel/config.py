@@ -7,6 +7,7 @@ import platformdirs
 
 DATABASE_URL_VARIABLE = "LABCORE_DATABASE_URL"
 CACHE_VARIABLE = "LABCORE_CACHE"
+DATA_VARIABLE = "LABCORE_DATA"
 
 
 def database_url() -> str | None:
@@ -20,6 +21,12 @@ def cache_dir() -> Path:
     path = Path(chosen) if chosen else Path(platformdirs.user_cache_dir("labcore"))
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def data_dir() -> Path:
+    """The machine user's data folder (not created): the learner's journal."""
+    chosen = os.environ.get(DATA_VARIABLE)
+    return Path(chosen) if chosen else Path(platformdirs.user_data_dir("labcore"))
 
 
 def runs_dir() -> Path:

@@ -5,23 +5,13 @@ A line that a crash left torn is counted and passed over; the others stay readab
 """
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import platformdirs
+from labcore.kernel import EnvironmentFault, data_dir, utc_now
 
-from labcore.kernel import EnvironmentFault, utc_now
-
-DATA_VARIABLE: Final = "LABCORE_DATA"
 FILE: Final = "journal.jsonl"
-
-
-def data_dir() -> Path:
-    """Where the journal lies: `LABCORE_DATA`, else the platform's data folder of this user."""
-    chosen = os.environ.get(DATA_VARIABLE)
-    return Path(chosen) if chosen else Path(platformdirs.user_data_dir("labcore"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +42,7 @@ class Journal:
                 file.write(_apart(self.path) + line.encode())
         except OSError as exc:
             raise EnvironmentFault(
-                f"{self.path} cannot be written ({exc}); {DATA_VARIABLE} names another folder"
+                f"{self.path} cannot be written ({exc}); LABCORE_DATA names another folder"
             ) from exc
 
     def read(self) -> tuple[list[Entry], int]:
