@@ -1,5 +1,6 @@
 """A learner's story: move a slider, press Run, watch the lanes, press Cancel, restart, all is gone."""
 
+import json
 import re
 import threading
 from collections.abc import Callable
@@ -11,11 +12,11 @@ from playwright.sync_api import Locator, Page, expect
 from .conftest import Lab
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(240)]
-FIRST_PANEL_CELL = 12  # cells before and including the panel, run with Shift+Enter
+CHAPTER = "01_reactive_checkout.ipynb"
 
 
 def open_chapter(page: Page, lab: Lab) -> Locator:
-    page.goto(lab.page_of("01_reactive_checkout.ipynb"))
+    page.goto(lab.page_of(CHAPTER))
     notebook = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
     idle = notebook.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]")
     expect(idle).to_be_visible(timeout=60_000)
@@ -23,10 +24,11 @@ def open_chapter(page: Page, lab: Lab) -> Locator:
     return notebook
 
 
-def run_until_the_panel(page: Page, notebook: Locator) -> Locator:
+def run_until_the_panel(page: Page, lab: Lab, notebook: Locator) -> Locator:
+    cells = json.loads((lab.folder / CHAPTER).read_text(encoding="utf-8"))["cells"]
     notebook.locator(".jp-Cell").first.click()
     page.keyboard.press("Escape")
-    for _ in range(FIRST_PANEL_CELL):
+    for _ in range([cell["id"] for cell in cells].index("panel") + 1):
         page.keyboard.press("Shift+Enter")
     expect(button(notebook, "Run")).to_be_visible(timeout=60_000)
     return notebook
@@ -66,7 +68,7 @@ def test_a_learner_runs_watches_cancels_and_leaves_nothing_behind(page: Page, la
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     notebook = open_chapter(page, lab)
-    panel = run_until_the_panel(page, notebook)
+    panel = run_until_the_panel(page, lab, notebook)
 
     set_slider(panel, "payment", "35")
     set_slider(panel, "duration", "60")
