@@ -273,10 +273,9 @@ def _print(recording: Recording, console: Console) -> None:
 
 def _verdict_table(recording: Recording, *, wide: bool) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    interval = f"{recording.design.confidence:.0%} interval"
-    headings = ("lane", "metric", "verdict", "ratio", interval, "pairs", "more pairs")
+    headings = ("lane", "metric", "verdict", "ratio", "interval", "pairs", "more pairs")
     for heading in headings if wide else headings[:-1]:
-        right = heading in {"ratio", interval, "pairs", "more pairs"}
+        right = heading in {"ratio", "interval", "pairs", "more pairs"}
         table.add_column(heading, justify="right" if right else "left", no_wrap=True)
     before = ""
     for verdict in recording.verdicts:
