@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from labcore.kernel import EnvironmentFault
+from labcore.kernel import EnvironmentFault, data_dir
 from labcore.learn import Journal, progress
-from labcore.learn.journal import data_dir
 
 
 def test_entries_come_back_in_order(journal: Journal):
