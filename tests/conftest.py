@@ -7,6 +7,16 @@ import pytest
 from labcore.lanes import DatabaseServer
 
 
+BROWSER_S = 90  # the first start of Chromium on a machine just set up took more than 20
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A browser may take its time to start; a test that says its own limit keeps it."""
+    for item in items:
+        if item.get_closest_marker("browser") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(BROWSER_S))
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     """Asyncio: the servers' loop, and the only one the reactive library schedules on."""
