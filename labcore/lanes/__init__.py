@@ -3,6 +3,7 @@
 from labcore.lanes.catalogue import parse_lane, scenario, scenarios
 from labcore.lanes.conformance import CheckResult, NotApplicableError, conform
 from labcore.lanes.contract import (
+    Audience,
     Check,
     ForeignLane,
     Lane,
@@ -13,6 +14,7 @@ from labcore.lanes.contract import (
     Service,
     ServiceSetting,
     Site,
+    StreamKind,
     Value,
     Values,
     Workload,
@@ -25,6 +27,7 @@ from labcore.lanes.stage import Deployment, Stage
 from labcore.lanes.tracing import trace_lane, trace_request
 
 __all__ = [
+    "Audience",
     "Check",
     "CheckResult",
     "Child",
@@ -42,6 +45,7 @@ __all__ = [
     "ServiceSetting",
     "Site",
     "Stage",
+    "StreamKind",
     "Value",
     "Values",
     "Workload",

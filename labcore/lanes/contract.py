@@ -7,13 +7,14 @@ inside is nobody's business but the lane's.
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 from starlette.types import ASGIApp
 
 from labcore.kernel import UsageError
 
 Value = bool | int | float | str
+StreamKind = Literal["sse", "websocket"]
 Values = Mapping[str, Value]
 
 
@@ -84,6 +85,21 @@ class Workload(Protocol):
     def answered(self) -> frozenset[str]:
         """Outcomes that are correct answers of a healthy service (`ok`, `declined`, …)."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Who listens to a stream while a load runs against the same service.
+
+    Events are JSON objects whose member `published_ns` is the monotonic time, in nanoseconds, at which
+    the service published them; `id`, or the server-sent event's own, is a place in the stream.
+    """
+
+    path: str
+    subscribers: int
+    kind: StreamKind = "sse"
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # may hold a token
+    opening: str = ""  # the first message of a WebSocket's client, if it has to say something
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +192,11 @@ class Check(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """The index card of a service: contract, lanes, peers, database, workload, checks."""
+    """The index card of a service: contract, lanes, peers, database, workload, checks.
+
+    A scenario of streams has an `audience`: asked with the service's URL and the parameters when a run
+    begins, it says who listens; None is nobody.
+    """
 
     name: str
     title: str
@@ -189,6 +209,7 @@ class Scenario:
     prepare: Callable[[str, Values], None] | None = None
     checks: tuple[Check, ...] = ()
     notebook: str = ""
+    audience: Callable[[str, Values], Audience | None] | None = None
 
     def lane(self, name: str) -> Lane:
         """The lane of that name. Raises: UsageError listing the lanes there are."""

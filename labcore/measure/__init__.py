@@ -41,7 +41,8 @@ from labcore.measure.resumption import resume, resume_async
 from labcore.measure.scaling import Band, ScalingFit, fit_scaling
 from labcore.measure.search import Ladder
 from labcore.measure.session import beside_the_loop
-from labcore.measure.subscribers import StreamPlan, StreamResult, listen
+from labcore.measure.stream_plan import StreamPlan, StreamResult
+from labcore.measure.subscribers import Listening, listen, listening
 from labcore.measure.verdict import METRICS, Metric, Verdict, verdicts
 from labcore.measure.vitals import Vitals, take_vitals
 
@@ -63,6 +64,7 @@ __all__ = [
     "Finding",
     "Ladder",
     "Limits",
+    "Listening",
     "LoadPlan",
     "LoadResult",
     "Metric",
@@ -92,6 +94,7 @@ __all__ = [
     "findings",
     "fit_scaling",
     "listen",
+    "listening",
     "look",
     "look_async",
     "resume",

@@ -22,8 +22,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from labcore.kernel import PeerError, UsageError
+from labcore.lanes import StreamKind
 from labcore.lanes.launch.http import HostedServer
-from labcore.measure.subscribers import Kind, StreamPlan, listen
+from labcore.measure.stream_plan import StreamPlan
+from labcore.measure.subscribers import listen
 from labcore.protocols import Frame, Hub, sse
 
 pytestmark = pytest.mark.timeout(60)
@@ -95,7 +97,7 @@ async def pause(done: asyncio.Event) -> None:
 
 
 @pytest.mark.parametrize("kind", ["sse", "websocket"])
-async def test_every_subscriber_gets_every_event(tmp_path: Path, kind: Kind):
+async def test_every_subscriber_gets_every_event(tmp_path: Path, kind: StreamKind):
     hub, done, numbers = Hub(), asyncio.Event(), list[int]()
     opened = events(hub) if kind == "sse" else messages(hub)
     async with opened as (url, publish):

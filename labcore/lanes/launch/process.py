@@ -171,6 +171,11 @@ class Child:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def is_ready(self) -> bool:
+        """Whether it has said so, without waiting for it."""
+        return self._ready is not None
+
+    @property
     def exit_code(self) -> int | None:
         """The exit code, negative for a signal; None while it runs or before the start."""
         return None if self._process is None else self._process.poll()
