@@ -132,6 +132,22 @@ RULES: Final = (
         driver=True,
     ),
     Rule(
+        "audience run-queue delay",
+        "share",
+        lambda row: row.audience_run_delay_share,
+        _always(0.05),
+        "The subscribers waited for their core during {reading} of the run (limit {limit}).",
+        driver=True,
+    ),
+    Rule(
+        "audience CPU",
+        "share",
+        lambda row: row.audience_cpu_share,
+        _always(0.70),
+        "The subscribers used {reading} of their core (limit {limit}).",
+        driver=True,
+    ),
+    Rule(
         "server run-queue delay",
         "share",
         _server_delay_share,

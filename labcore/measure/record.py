@@ -5,6 +5,8 @@
       runs.parquet           one row a run: the fields of `RunRow`
       requests/<run>.parquet one row a request: `REQUEST_COLUMNS`
       samples/<run>.parquet  one row a sample and metric: `SAMPLE_COLUMNS`
+      deliveries/<run>.parquet  where a scenario has an audience, one row an event and subscriber:
+                             `REQUEST_COLUMNS`, intended being when it was published
       verdict.json           a list of verdicts: the fields of `labcore.measure.verdict.Verdict`
       capacity.json          of kind `capacity`: a list of `CapacityResult`, one a lane
       crossover.json         of kind `crossover`: one `CrossoverResult`
@@ -117,6 +119,19 @@ class RunRow:
     server_core_foreign_share: float = math.nan  # of the server's core, used by anybody else
     unquiet_ms: float = math.nan  # CPU the server used in the last 120 ms before the load
     listen_overflows: float = math.nan  # connections the machine's listen queues dropped
+    subscribers: float = math.nan  # that listened from the beginning of the load; NaN: no audience
+    subscribers_refused: float = math.nan  # could not connect
+    subscribers_lost: float = math.nan  # whose stream the server ended before the run did
+    deliveries_per_s: float = (
+        math.nan
+    )  # events published in the window, at every subscriber they reached
+    deliveries_repeated: float = math.nan  # ids a subscriber had seen before
+    deliveries_skipped: float = math.nan  # ids a subscriber never saw; conflation skips on purpose
+    delivery_p50_ms: float = math.nan  # from the publishing to a subscriber's last byte
+    delivery_p99_ms: float = math.nan
+    cpu_per_delivery_us: float = math.nan  # of the server, publishing included
+    audience_cpu_share: float = math.nan  # of one core, the subscribers' own process
+    audience_run_delay_share: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)

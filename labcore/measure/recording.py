@@ -164,6 +164,21 @@ class Recording:
         """Where the requests of that run belong; the load driver writes them there itself."""
         return self.path / "requests" / f"{run}.parquet"
 
+    def deliveries(self, run: str) -> "pd.DataFrame":
+        """Every event at every subscriber of a run, `REQUEST_COLUMNS`.
+
+        Raises: UsageError for an unknown run, or one that had no audience.
+        """
+        if not self.deliveries_path(run).is_file():
+            raise UsageError(
+                f"run {run!r} in {self.path} had no audience, so nothing was delivered"
+            )
+        return self._read("deliveries", run)
+
+    def deliveries_path(self, run: str) -> Path:
+        """Where that run's deliveries belong; the subscribers' process writes them there itself."""
+        return self.path / "deliveries" / f"{run}.parquet"
+
     def samples_path(self, run: str) -> Path:
         """Where the samples of that run belong."""
         return self.path / "samples" / f"{run}.parquet"

@@ -6,7 +6,8 @@ other, and what becomes of a void one, is `labcore.measure.experiment`'s busines
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event, Lock
@@ -24,12 +25,15 @@ from labcore.measure.placement import Placement, woken_first
 from labcore.measure.plan import LoadPlan, LoadResult, Progress
 from labcore.measure.record import Design, RunRow
 from labcore.measure.recording import Recording
+from labcore.measure.stream_plan import StreamPlan, StreamResult
+from labcore.measure.subscribers import Listening, listening
 from labcore.measure.summary import Evidence, Identity, Surroundings, sample_table, summarise
 
 if TYPE_CHECKING:  # half a second for the load driver, which needs no table
     import pandas as pd
 
 QUIET_PATIENCE_S = 5.0
+LATE_EVENTS_S = 1.0  # after the last answer, for what is still on its way to subscribers
 
 OnEvent = Callable[[str, dict[str, Any]], object]
 
@@ -79,10 +83,11 @@ class Runner:
             seed=slot.seed,
         )
         live = _Live(self.events, {"run": name, "block": slot.block, "arm": slot.arm})
-        load, around = self._load(lane, slot, live)
-        path = self.recording.requests_path(name)
+        load, heard, around = self._load(lane, slot, live)
+        path, deliveries = self.recording.requests_path(name), self.recording.deliveries_path(name)
         if load.stopped or self.cancelled.is_set():
             path.unlink(missing_ok=True)
+            deliveries.unlink(missing_ok=True)
             raise InterruptedRunError("cancelled in the middle of a run, which is not kept")
         evidence = Evidence(
             requests=_read_requests(path),
@@ -91,25 +96,35 @@ class Runner:
             around=around,
             duration_s=self.design.duration_s,
             answered=self.stage.scenario.workload.answered,
+            heard=heard,
+            deliveries=None if heard is None else _read_requests(deliveries),
         )
         row = summarise(identity, evidence)
         self.recording.add_run(row, samples=sample_table(evidence, live.progress))
         return row
 
-    def _load(self, lane: LaneChoice, slot: Slot, live: "_Live") -> tuple[LoadResult, Surroundings]:
+    def _load(
+        self, lane: LaneChoice, slot: Slot, live: "_Live"
+    ) -> tuple[LoadResult, StreamResult | None, Surroundings]:
         core = self.placement.server_core
         server_cpus = self.placement.server
-        with self.stage.deploy(lane, cpus=server_cpus, on_sample=live.on_sample) as deployment:
+        with (
+            self.stage.deploy(lane, cpus=server_cpus, on_sample=live.on_sample) as deployment,
+            self._audience(deployment, live.run) as audience,
+        ):
             pid = None if deployment.server is None else deployment.server.pid
             unquiet_ms = self._wait_quiet(pid)
             speed_before_ns, overflows = probe.speed_ns(core), probe.listen_overflows()
             # The driver inherits its short slices from this thread.
             with probe.Watch(pid) as watch, woken_first():
+                if audience is not None:
+                    audience.begin()
                 load = drive(
                     self._plan(deployment, slot, live.run),
                     on_progress=live.on_progress,
                     cancelled=self.cancelled,
                 )
+                heard = self._ended(audience)
             around = Surroundings(
                 readings=tuple(watch.readings),
                 server_core=core if pid is not None else None,
@@ -118,7 +133,36 @@ class Runner:
                 speed_before_ns=speed_before_ns,
                 speed_after_ns=probe.speed_ns(core),
             )
-        return load, around
+        return load, heard, around
+
+    @contextmanager
+    def _audience(self, deployment: Deployment, run: str) -> Iterator[Listening | None]:
+        """Who listens to the deployed service, all connected; None for nobody."""
+        ask = self.stage.scenario.audience
+        wanted = None if ask is None else ask(deployment.url, self.stage.values)
+        if wanted is None:
+            yield None
+            return
+        path = self.recording.deliveries_path(run)
+        path.parent.mkdir(exist_ok=True)
+        plan = StreamPlan(
+            url=deployment.url + wanted.path,
+            requests_path=path,
+            subscribers=wanted.subscribers,
+            duration_s=None,
+            kind=wanted.kind,
+            headers=wanted.headers,
+            opening=wanted.opening,
+            cpus=self.placement.driver,
+        )
+        with listening(plan, cancelled=self.cancelled) as audience:
+            yield audience
+
+    def _ended(self, audience: Listening | None) -> StreamResult | None:
+        if audience is None:
+            return None
+        self.cancelled.wait(LATE_EVENTS_S)
+        return audience.end()
 
     def _plan(self, deployment: Deployment, slot: Slot, run: str) -> LoadPlan:
         return LoadPlan(

@@ -20,6 +20,7 @@ from labcore.measure.judgement import findings
 from labcore.measure.plan import LoadResult, Progress
 from labcore.measure.probe import Reading, disturbance, growth
 from labcore.measure.record import SAMPLE_COLUMNS, RunRow
+from labcore.measure.stream_plan import StreamResult
 
 if TYPE_CHECKING:  # half a second for the load driver, which needs no table
     import pandas as pd
@@ -66,6 +67,8 @@ class Evidence:
     around: Surroundings
     duration_s: float  # of the recorded window
     answered: frozenset[str]  # outcomes that are correct answers
+    heard: StreamResult | None = None  # by an audience, where there was one
+    deliveries: "pd.DataFrame | None" = None  # REQUEST_COLUMNS, one row an event and subscriber
 
 
 def summarise(identity: Identity, evidence: Evidence) -> RunRow:
@@ -80,6 +83,7 @@ def summarise(identity: Identity, evidence: Evidence) -> RunRow:
         **_server(evidence, window),
         **_gauges(evidence, window),
         **_around(evidence, window),
+        **_audience(evidence, window),
         bottleneck="",
         evidence="",
         void=False,
@@ -220,6 +224,33 @@ def _around(evidence: Evidence, window: tuple[int, int]) -> dict[str, Any]:
         "listen_overflows": around.listen_overflows,
         "speed_before_ns": around.speed_before_ns,
         "speed_after_ns": around.speed_after_ns,
+    }
+
+
+def _audience(evidence: Evidence, window: tuple[int, int]) -> dict[str, Any]:
+    """What subscribers got of the events published in the window, however late."""
+    heard, deliveries = evidence.heard, evidence.deliveries
+    if heard is None or deliveries is None:
+        return {}
+    inside = deliveries[deliveries["intended_ns"].between(*window)]
+    delay_ms = ((inside["done_ns"] - inside["intended_ns"]) / 1e6).to_numpy(dtype=np.float64)
+    p50, p99 = _quantiles(delay_ms, 0.5, 0.99)
+    last_ns = int(inside["done_ns"].max()) if len(inside) else window[1]
+    until_last = (window[0], max(window[1], evidence.load.finished_ns, last_ns))
+    return {
+        "subscribers": heard.connected,
+        "subscribers_refused": heard.connect_failures,
+        "subscribers_lost": heard.ended,
+        "deliveries_per_s": len(inside) / evidence.duration_s,
+        "deliveries_repeated": heard.repeated,
+        "deliveries_skipped": heard.missing,
+        "delivery_p50_ms": p50,
+        "delivery_p99_ms": p99,
+        "cpu_per_delivery_us": _cpu_s(evidence.around.readings, until_last)
+        * 1e6
+        / (len(inside) or math.nan),
+        "audience_cpu_share": heard.cpu_share,
+        "audience_run_delay_share": heard.run_delay_share,
     }
 
 

@@ -76,6 +76,9 @@ METRICS = (
     Metric("cpu_per_request_us", "CPU per request", "lower", "cheaper", "dearer"),
     Metric("rss_peak_mb", "peak memory", "lower", "smaller", "larger"),
     Metric("achieved_per_s", "throughput", "higher", "faster", "slower"),
+    Metric("delivery_p50_ms", "median delivery delay", "lower", "faster", "slower"),
+    Metric("delivery_p99_ms", "p99 delivery delay", "lower", "faster", "slower", tail=True),
+    Metric("cpu_per_delivery_us", "CPU per delivery", "lower", "cheaper", "dearer"),
 )
 
 
@@ -117,6 +120,8 @@ def pairs_of(runs: "pd.DataFrame", *, arm: str, metric: str, design: Design) -> 
     if blocks.empty:
         return None
     left, right = left.loc[blocks], right.loc[blocks]
+    if left[metric].isna().all() and right[metric].isna().all():
+        return None
     is_void = left["void"].astype(bool) | right["void"].astype(bool)
     values = [
         _log_ratio(float(above), float(below))

@@ -45,6 +45,24 @@ METRICS = {
             "needs {times} the CPU of {baseline} per request",
         ),
         Metric("rss_peak_mb", "peak memory", "MB", "needs {times} the memory of {baseline}"),
+        Metric(
+            "delivery_p50_ms",
+            "median delivery delay",
+            "ms",
+            "has {times} the median delivery delay of {baseline}",
+        ),
+        Metric(
+            "delivery_p99_ms",
+            "p99 delivery delay",
+            "ms",
+            "has {times} the p99 delivery delay of {baseline}",
+        ),
+        Metric(
+            "cpu_per_delivery_us",
+            "CPU per delivery",
+            "µs",
+            "needs {times} the CPU of {baseline} per delivery",
+        ),
         Metric("error_share", "errors", "", "has {times} the errors of {baseline}"),
         Metric("threads_max", "threads", "", "runs {times} the threads of {baseline}"),
     )

@@ -28,6 +28,12 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"driver_run_delay_share": 0.051},
     ),
     (
+        "audience run-queue delay",
+        {"audience_run_delay_share": 0.05},
+        {"audience_run_delay_share": 0.051},
+    ),
+    ("audience CPU", {"audience_cpu_share": 0.70}, {"audience_cpu_share": 0.71}),
+    (
         "server run-queue delay",
         {"server_run_delay_share": 0.05, "server_core_foreign_share": 0.5},
         {"server_run_delay_share": 0.06, "server_core_foreign_share": 0.5},
@@ -135,4 +141,10 @@ def test_what_was_not_measured_voids_nothing(make_row: MakeRow):
 
 def test_the_driver_is_accused_by_its_own_rules_only():
     accusing = {rule.name for rule in RULES if rule.driver}
-    assert accusing == {"send lateness", "driver CPU", "driver run-queue delay"}
+    assert accusing == {
+        "send lateness",
+        "driver CPU",
+        "driver run-queue delay",
+        "audience run-queue delay",
+        "audience CPU",
+    }

@@ -22,7 +22,8 @@ from labcore.measure.verdict import (
     verdicts,
 )
 
-LATENCY, TAIL, *_, THROUGHPUT = METRICS
+OF_REQUESTS = METRICS[:5]  # those of a scenario without an audience
+LATENCY, TAIL, *_, THROUGHPUT = OF_REQUESTS
 DESIGN = Design(
     scenario="checkout",
     baseline="reactive",
@@ -55,7 +56,8 @@ def runs(ratio: float = 1.0, *, blocks: int = 6, control: float = 1.0) -> pd.Dat
             "attempt": 1,
             "void": False,
             "error_share": 0.0,
-            **{metric.name: 20.0 * (1 + block / 7) * factor for metric in METRICS},
+            **{metric.name: 20.0 * (1 + block / 7) * factor for metric in OF_REQUESTS},
+            **dict.fromkeys((metric.name for metric in METRICS[5:]), math.nan),
         }
         for block in range(blocks)
         for arm, factor in arms.items()
