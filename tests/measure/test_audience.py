@@ -107,15 +107,15 @@ def measured(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Compa
 
 
 def test_every_subscriber_gets_what_was_published_in_the_window(measured: Comparison):
-    for run in measured.recording.runs.itertuples():
-        assert run.subscribers == SUBSCRIBERS
-        assert (run.subscribers_refused, run.subscribers_lost) == (0, 0)
-        assert (run.deliveries_repeated, run.deliveries_skipped) == (0, 0)
-        deliveries = measured.recording.deliveries(run.run)
+    for run in measured.recording.runs.to_dict("records"):
+        assert run["subscribers"] == SUBSCRIBERS
+        assert (run["subscribers_refused"], run["subscribers_lost"]) == (0, 0)
+        assert (run["deliveries_repeated"], run["deliveries_skipped"]) == (0, 0)
+        deliveries = measured.recording.deliveries(run["run"])
         assert set(deliveries.connection) == set(range(SUBSCRIBERS))
         # At the edges of the window an event may be published that was asked for outside of it.
-        published = run.deliveries_per_s * DURATION_S / SUBSCRIBERS
-        assert published == pytest.approx(run.requests, abs=3)
+        published = run["deliveries_per_s"] * DURATION_S / SUBSCRIBERS
+        assert published == pytest.approx(run["requests"], abs=3)
 
 
 def test_a_lane_that_publishes_late_is_seen_to(measured: Comparison):
