@@ -12,8 +12,11 @@ import httpx
 import numpy as np
 import pandas as pd
 
-from labcore.lanes import Deployment, Stage, scenario
+from labcore.lanes import Deployment, scenario
 from labcore.measure import LoadPlan, Progress, drive
+from labcore.measure.placement import woken_first
+from labcore.measure.run import Events
+from labcore.measure.session import alone, on_stage
 
 SUMMARY = (
     "an outage of the payment provider under load: answers in time, breaker, recovery, a lane each"
@@ -60,6 +63,16 @@ class Watch:
         return int(counts[-1] - counts[0]) if counts else 0
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one lane is put under."""
+
+    path: Path
+    rate_per_s: float
+    outage_s: float
+    cpus: frozenset[int] | None
+
+
 def run(
     *,
     quick: bool,
@@ -79,13 +92,21 @@ def run(
     seconds = seconds or (QUICK_OUTAGE_S if quick else OUTAGE_S)
     values = {"payment_timeout_ms": LIMIT_MS, "workers": WORKERS}
     rows = []
-    with Stage(checkout, values) as stage, tempfile.TemporaryDirectory() as folder:
+    events = Events(None)
+    with (
+        alone("bench outage", events=events, cancelled=threading.Event()),
+        on_stage(checkout, values, (), events=events) as (stage, placement),
+        tempfile.TemporaryDirectory() as folder,
+    ):
         for lane in lanes or [lane.name for lane in checkout.lanes]:
             for kind in KINDS:
                 watch = Watch()
-                with stage.deploy(lane, on_sample=_breaker_into(watch)) as deployed:
-                    path = Path(folder) / f"{lane}-{kind}.parquet"
-                    _suffer(deployed, watch, KINDS[kind], path=path, rate=rate, seconds=seconds)
+                path = Path(folder) / f"{lane}-{kind}.parquet"
+                load = Load(path, rate, seconds, placement.driver)
+                with stage.deploy(
+                    lane, cpus=placement.server, on_sample=_breaker_into(watch)
+                ) as deployed:
+                    _suffer(deployed, watch, KINDS[kind], load)
                 row = judged(pd.read_parquet(path), watch, stage.values)
                 rows.append({"lane": lane, "provider": kind, **row})
     return pd.DataFrame(rows)
@@ -128,10 +149,7 @@ def _suffer(
     deployed: Deployment,
     watch: Watch,
     trouble: Mapping[str, Any],
-    *,
-    path: Path,
-    rate: float,
-    seconds: float,
+    load: Load,
 ) -> None:
     """Drive the load, and break and mend the provider meanwhile."""
     begun, over = threading.Event(), threading.Event()
@@ -146,23 +164,25 @@ def _suffer(
             _watch_until(start_s + BEFORE_S, http, deployed, watch)
             _set(http, deployed, trouble)
             watch.began_ns = time.monotonic_ns()
-            _watch_until(start_s + BEFORE_S + seconds, http, deployed, watch)
+            _watch_until(start_s + BEFORE_S + load.outage_s, http, deployed, watch)
             _set(http, deployed, WELL)
             watch.ended_ns = time.monotonic_ns()
             over.wait()
 
     plan = LoadPlan(
         deployed.url,
-        path,
-        rate_per_s=rate,
-        duration_s=BEFORE_S + seconds + AFTER_S,
+        load.path,
+        rate_per_s=load.rate_per_s,
+        duration_s=BEFORE_S + load.outage_s + AFTER_S,
         warmup_s=WARMUP_S,
         scenario="checkout",
+        cpus=load.cpus,
     )
     thread = threading.Thread(target=trouble_and_watch)
     thread.start()
     try:
-        drive(plan, on_progress=on_progress)
+        with woken_first():
+            drive(plan, on_progress=on_progress)
     finally:
         begun.set()
         over.set()
