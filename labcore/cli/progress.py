@@ -1,12 +1,37 @@
 """A bar of runs on a terminal, silence elsewhere; every verb that measures shows the same."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from labcore.cli.terminal import diagnostics
 
 SAID = frozenset({"waiting", "notice"})
+
+
+@contextmanager
+def busy(what: str) -> Iterator[None]:
+    """A sign of life with the time gone by, for work that does not say how far it is."""
+    spinner = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        console=diagnostics(),
+        transient=True,
+        disable=not diagnostics().is_terminal,
+    )
+    spinner.add_task(what, total=None)
+    with spinner:
+        yield
 
 
 class RunProgress:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from labcore.cli.progress import RunProgress, described
+from labcore.cli.progress import RunProgress, busy, described
 
 RUN = {"run": "r0001", "arm": "threads", "block": 2, "attempt": 1, "planned": 12, "settled": 3}
 
@@ -26,3 +26,9 @@ def test_notices_reach_a_reader_without_a_terminal(capsys: pytest.CaptureFixture
         progress("run_started", RUN)
         progress("notice", {"message": "[3 of 12] cells to go"})
     assert "[3 of 12] cells to go" in capsys.readouterr().err
+
+
+def test_a_sign_of_life_is_for_terminals_only(capsys: pytest.CaptureFixture[str]):
+    with busy("bench tracing"):
+        pass
+    assert capsys.readouterr() == ("", "")

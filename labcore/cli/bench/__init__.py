@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from labcore.cli.progress import busy
 from labcore.cli.terminal import print_json
 from labcore.kernel import EnvironmentFault, UsageError
 
@@ -44,7 +45,9 @@ def bench(
         raise UsageError(f"no benchmark {name!r}; there are: {', '.join(benchmarks())}")
     benchmark = _load(name)
     chosen = {"lanes": lanes.split(",") if lanes else None, "rate": rate, "seconds": seconds}
-    table = benchmark.run(quick=quick, **_options(name, benchmark, chosen))
+    options = _options(name, benchmark, chosen)
+    with busy(f"bench {name}"):
+        table = benchmark.run(quick=quick, **options)
     if as_json:
         print_json({"benchmark": name, "rows": table.to_dict(orient="records")})
     else:
