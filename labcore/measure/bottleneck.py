@@ -19,6 +19,7 @@ FULL_POOL_SHARE = 0.90  # mean of busy workers over the pool's size
 DOWNSTREAM_SHARE = 0.80  # of the requests in the server, those waiting on another service
 CONNECTION_SHARE = 0.20  # of the p99 latency, spent waiting for a connection
 CONNECTION_FLOOR_MS = 5.0  # opening another takes less
+IN_LINE = 1.0  # requests before the service's own bound, on average
 LITTLE_GAP_SHARE = 0.05
 SAMPLES_PER_S = 10
 
@@ -27,8 +28,8 @@ SAMPLES_PER_S = 10
 class Bottleneck:
     """A name and why, in a sentence.
 
-    The names: `driver`, `connection limit`, `worker pool`, `database pool`, `downstream`,
-    `server CPU`, `none`.
+    The names: `driver`, `connection limit`, `worker pool`, `database pool`, `admission`,
+    `downstream`, `server CPU`, `none`.
     """
 
     name: str
@@ -103,6 +104,19 @@ def _database_pool(row: RunRow) -> str:
     )
 
 
+def _admission(row: RunRow) -> str:
+    """The service's own bound on orders at work, with room left in everything behind it."""
+    if not _core_has_room(row):
+        return ""
+    if not (row.shed > 0 or row.admission_queue_mean >= IN_LINE):
+        return ""
+    return (
+        f"The service let no more in: {row.admission_queue_mean:.1f} requests were in line on "
+        f"average and {row.shed:.0f} were turned away, while the server used "
+        f"{_percent(row.server_cpu_share)} of a core."
+    )
+
+
 def _downstream(row: RunRow) -> str:
     if not _core_has_room(row) or not row.in_flight_mean > 0:
         return ""
@@ -128,6 +142,7 @@ _SUSPECTS: dict[Callable[[RunRow], str], str] = {
     _connection_limit: "connection limit",
     _worker_pool: "worker pool",
     _database_pool: "database pool",
+    _admission: "admission",
     _downstream: "downstream",
     _server_cpu: "server CPU",
 }

@@ -119,6 +119,8 @@ class RunRow:
     server_core_foreign_share: float = math.nan  # of the server's core, used by anybody else
     unquiet_ms: float = math.nan  # CPU the server used in the last 120 ms before the load
     listen_overflows: float = math.nan  # connections the machine's listen queues dropped
+    admission_queue_mean: float = math.nan  # requests in line before the service let them begin
+    shed: float = math.nan  # requests that the service turned away at its own bound
     subscribers: float = math.nan  # that listened from the beginning of the load; NaN: no audience
     subscribers_refused: float = math.nan  # could not connect
     subscribers_lost: float = math.nan  # whose stream the server ended before the run did

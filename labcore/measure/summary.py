@@ -203,6 +203,8 @@ def _gauges(evidence: Evidence, window: tuple[int, int]) -> dict[str, Any]:
         "db_pool_size": _most(inside, "db_pool_size"),
         "db_pool_busy_mean": _mean(_values(inside, "db_pool_busy")),
         "db_pool_waiting_max": _most(inside, "db_pool_waiting"),
+        "admission_queue_mean": _mean(_values(inside, "admission_queue")),
+        "shed": _growth(evidence.samples, "shed_total", window),
         "downstream_in_flight_mean": _mean(_values(inside, "downstream_in_flight")),
         "in_flight_mean": in_flight,
         "little_gap_share": gap,

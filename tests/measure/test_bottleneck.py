@@ -14,6 +14,8 @@ MakeRow = Callable[..., RunRow]
 FULL_WORKERS = {"worker_pool_busy_mean": 39.0, "worker_pool_queued_max": 120.0}
 FULL_DATABASE = {"db_pool_busy_mean": 15.8, "db_pool_waiting_max": 30.0}
 DOWNSTREAM = {"in_flight_mean": 10.0, "downstream_in_flight_mean": 9.0}
+SHED = {"admission_queue_mean": 0.4, "shed": 12.0}
+IN_LINE = {"admission_queue_mean": 30.0, "shed": 0.0}
 WAITING = {"connection_wait_p99_ms": 30.0}
 BUSY = {"server_cpu_share": 0.97}
 
@@ -25,6 +27,8 @@ BUSY = {"server_cpu_share": 0.97}
         (WAITING, "connection limit", "30.0 ms at p99 of 60.0 ms"),
         (FULL_WORKERS, "worker pool", "39.0 of 40 workers"),
         (FULL_DATABASE, "database pool", "15.8 of 16 database connections"),
+        (SHED, "admission", "12 were turned away"),
+        (IN_LINE, "admission", "30.0 requests were in line"),
         (DOWNSTREAM, "downstream", "90%"),
         (BUSY, "server CPU", "97% of a core"),
     ],
@@ -51,6 +55,15 @@ def test_the_worker_pool_comes_before_the_database_pool(make_row: MakeRow):
 def test_a_busy_core_makes_every_queue_grow(make_row: MakeRow):
     found = name_bottleneck(make_row(**FULL_WORKERS, **FULL_DATABASE, **DOWNSTREAM, **BUSY))
     assert found.name == "server CPU"
+
+
+def test_a_full_pool_behind_the_bound_is_why_it_was_reached(make_row: MakeRow):
+    found = name_bottleneck(make_row(**FULL_DATABASE, **IN_LINE, **DOWNSTREAM))
+    assert found.name == "database pool"
+
+
+def test_the_service_s_bound_comes_before_what_it_waits_for(make_row: MakeRow):
+    assert name_bottleneck(make_row(**IN_LINE, **DOWNSTREAM)).name == "admission"
 
 
 def test_a_full_pool_keeps_connections_waiting(make_row: MakeRow):
