@@ -1,0 +1,6 @@
+"""Parts of the delivery proof: a network that cuts, and subscribers whose accounts are judged."""
+
+from labcore.cli.bench.delivering.account import Account, Judgement, Logged, judged, last_ids
+from labcore.cli.bench.delivering.cutting import CuttingProxy, cutting
+
+__all__ = ["Account", "CuttingProxy", "Judgement", "Logged", "cutting", "judged", "last_ids"]
