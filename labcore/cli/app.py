@@ -12,6 +12,7 @@ from typing import NoReturn
 import typer
 
 from labcore.cli import (
+    adr,
     bench,
     capacity,
     compare,
@@ -38,6 +39,7 @@ app.command("crossover")(crossover.crossover)
 app.command("serve")(serve.serve)
 app.command("conform")(conform.conform)
 app.command("report")(report.report)
+app.command("adr")(adr.adr)
 app.command("doctor")(doctor.doctor)
 app.command("bench")(bench.bench)
 app.command("lab")(lab.lab)

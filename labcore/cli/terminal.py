@@ -89,13 +89,15 @@ def side(text: str) -> tuple[str, list[float]]:
     return name.strip(), numbers("--grid", values)
 
 
-def assignments(pairs: Iterable[str]) -> dict[str, str]:
+def assignments(
+    pairs: Iterable[str], *, option: str = "--set", example: str = "payment_ms=20"
+) -> dict[str, str]:
     """`["rate=200"]` to `{"rate": "200"}`. Raises: UsageError naming the pair that has no `=`."""
     values: dict[str, str] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
-            raise UsageError(f"--set {pair!r} is not key=value, for example --set payment_ms=20")
+            raise UsageError(f"{option} {pair!r} is not key=value, for example {option} {example}")
         values[name.strip()] = value.strip()
     return values
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from labcore.kernel import UsageError
 from labcore.measure import Recording
-from labcore.show import print_summary, write_report
+from labcore.show import print_summary, write_adr, write_report
 
 RESULT_MIME = "application/vnd.labcore.result+json"
 LOOK_COLUMNS = (
@@ -91,6 +91,30 @@ class Result:
     def report(self, path: str | Path | None = None) -> Path:
         """Write the self-contained HTML report (default: `report.html` in the recording)."""
         return write_report(self.recording, Path(path) if path else self.path / "report.html")
+
+    def adr(
+        self,
+        path: str | Path | None = None,
+        *,
+        weights: Mapping[str, float] | None = None,
+        objective: str | None = None,
+        title: str = "",
+    ) -> Path:
+        """Write the decision record, Markdown after MADR (default: `adr.md` in the recording).
+
+        Args:
+            path: where to.
+            weights: how much each metric counts, such as `{"p99_ms": 2, "rss_peak_mb": 1}`; default
+                every judged metric alike.
+            objective: what a lane must keep to be chosen, such as `p99<250ms,errors<0.1%`.
+            title: of the record.
+
+        Raises:
+            UsageError: weights or objective that make no sense, or no verdicts to decide by.
+            EnvironmentFault: the file cannot be written.
+        """
+        target = Path(path) if path else self.path / "adr.md"
+        return write_adr(self.recording, target, weights=weights, objective=objective, title=title)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         table = self.runs[list(LOOK_COLUMNS)]

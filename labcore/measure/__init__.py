@@ -11,6 +11,7 @@ from labcore.measure.capacities import (
 from labcore.measure.cells import crossover_result
 from labcore.measure.connections import Limits
 from labcore.measure.crossings import crossover, crossover_async, resume_crossover
+from labcore.measure.decision import Decision, Standing, decide
 from labcore.measure.doctor import Symptom, diagnose
 from labcore.measure.driver import drive
 from labcore.measure.experiment import (
@@ -60,6 +61,7 @@ __all__ = [
     "Comparison",
     "CrossoverCell",
     "CrossoverResult",
+    "Decision",
     "Design",
     "Finding",
     "Ladder",
@@ -74,6 +76,7 @@ __all__ = [
     "Rule",
     "RunRow",
     "ScalingFit",
+    "Standing",
     "StreamPlan",
     "StreamResult",
     "Symptom",
@@ -89,6 +92,7 @@ __all__ = [
     "crossover",
     "crossover_async",
     "crossover_result",
+    "decide",
     "diagnose",
     "drive",
     "findings",

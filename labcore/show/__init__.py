@@ -1,5 +1,6 @@
 """Floor 5: a record in, a picture out: charts, marbles, report, widgets."""
 
+from labcore.show.adr import decision_of, outcome_of, render_adr, write_adr
 from labcore.show.charts import (
     CHARTS,
     Chart,
@@ -30,13 +31,16 @@ __all__ = [
     "capacity_curve",
     "cost_per_request",
     "crossover_map",
+    "decision_of",
     "lane_styles",
     "latency_against_rate",
     "latency_over_time",
     "marbles",
+    "outcome_of",
     "paired_ratios",
     "percentile_curve",
     "print_summary",
+    "render_adr",
     "render_report",
     "resource_timeline",
     "retry_storm",
@@ -44,5 +48,6 @@ __all__ = [
     "swimlanes",
     "throughput_against_concurrency",
     "verdict_forest",
+    "write_adr",
     "write_report",
 ]

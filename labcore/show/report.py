@@ -37,10 +37,9 @@ from labcore.show.palette import LaneStyle, lane_styles
 from labcore.show.search import SECTIONS as SEARCH_SECTIONS
 from labcore.show.search import search_of
 from labcore.show.summary import COMPLETE, answer_of, limit_of, more_of
-from labcore.show.words import listed, number, span
+from labcore.show.words import listed, number, redacted, span
 
 _SECRET = re.compile(r"passw|secret|token|credential|api.?key", re.IGNORECASE)
-_USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
 _SIDE_BY_SIDE = (
     "p50_ms",
     "p90_ms",
@@ -182,7 +181,7 @@ def _shared(recording: Recording) -> dict[str, Any]:
         "result_file": "verdict.json" if recording.kind == "compare" else f"{recording.kind}.json",
         "parameters": list(_facts(_parameters(recording))),
         "environment": list(_facts(recording.experiment["environment"])),
-        "command": _redacted(str(recording.experiment.get("command") or "")),
+        "command": redacted(str(recording.experiment.get("command") or "")),
     }
 
 
@@ -231,7 +230,7 @@ def _facts(tree: Mapping[str, Any], *, inside: str = "") -> Iterator[Fact]:
         elif _SECRET.search(str(name)):
             yield Fact(dotted, "not shown")
         else:
-            yield Fact(dotted, _redacted(_plain(value)))
+            yield Fact(dotted, redacted(_plain(value)))
 
 
 def _plain(value: Any) -> str:
@@ -244,11 +243,6 @@ def _plain(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(_plain(inner) for inner in value)
     return str(value)
-
-
-def _redacted(text: str) -> str:
-    """The text without user names and passwords in addresses."""
-    return _USERINFO.sub("", text)
 
 
 def _cell(value: Cell) -> str:

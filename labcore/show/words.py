@@ -1,6 +1,9 @@
 """Numbers and lists as a reader says them, the same on charts, page and terminal."""
 
+import re
 from collections.abc import Iterable
+
+_USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
 
 
 def number(value: float, *, digits: int = 3) -> str:
@@ -29,3 +32,8 @@ def times(ratio: float) -> str:
 def span(low: float, high: float) -> str:
     """Both ends of an interval of ratios, to the same two decimals: 1.97 to 2.15."""
     return f"{low:.2f} to {high:.2f}"
+
+
+def redacted(text: str) -> str:
+    """The text without user names and passwords in addresses."""
+    return _USERINFO.sub("", text)

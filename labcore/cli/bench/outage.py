@@ -12,11 +12,8 @@ import httpx
 import numpy as np
 import pandas as pd
 
-from labcore.lanes import Deployment, scenario
-from labcore.measure import LoadPlan, Progress, drive
-from labcore.measure.placement import woken_first
-from labcore.measure.run import Events
-from labcore.measure.session import alone, on_stage
+from labcore.lanes import Deployment, Stage, scenario
+from labcore.measure import LoadPlan, Progress, drive, environment, placement
 
 SUMMARY = (
     "an outage of the payment provider under load: answers in time, breaker, recovery, a lane each"
@@ -92,19 +89,19 @@ def run(
     seconds = seconds or (QUICK_OUTAGE_S if quick else OUTAGE_S)
     values = {"payment_timeout_ms": LIMIT_MS, "workers": WORKERS}
     rows = []
-    events = Events(None)
+    cores = placement.Placement.on(environment.usable_cores())  # as in an experiment's run
     with (
-        alone("bench outage", events=events, cancelled=threading.Event()),
-        on_stage(checkout, values, (), events=events) as (stage, placement),
+        placement.kept_to(cores.others),
+        Stage(checkout, values) as stage,
         tempfile.TemporaryDirectory() as folder,
     ):
         for lane in lanes or [lane.name for lane in checkout.lanes]:
             for kind in KINDS:
                 watch = Watch()
                 path = Path(folder) / f"{lane}-{kind}.parquet"
-                load = Load(path, rate, seconds, placement.driver)
+                load = Load(path, rate, seconds, cores.driver)
                 with stage.deploy(
-                    lane, cpus=placement.server, on_sample=_breaker_into(watch)
+                    lane, cpus=cores.server, on_sample=_breaker_into(watch)
                 ) as deployed:
                     _suffer(deployed, watch, KINDS[kind], load)
                 row = judged(pd.read_parquet(path), watch, stage.values)
@@ -181,7 +178,7 @@ def _suffer(
     thread = threading.Thread(target=trouble_and_watch)
     thread.start()
     try:
-        with woken_first():
+        with placement.woken_first():
             drive(plan, on_progress=on_progress)
     finally:
         begun.set()

@@ -2,5 +2,16 @@
 
 from labcore.cli.bench.delivering.account import Account, Judgement, Logged, judged, last_ids
 from labcore.cli.bench.delivering.cutting import CuttingProxy, cutting
+from labcore.cli.bench.delivering.subscribers import EventsSubscriber, many_streams
 
-__all__ = ["Account", "CuttingProxy", "Judgement", "Logged", "cutting", "judged", "last_ids"]
+__all__ = [
+    "Account",
+    "CuttingProxy",
+    "EventsSubscriber",
+    "Judgement",
+    "Logged",
+    "cutting",
+    "judged",
+    "last_ids",
+    "many_streams",
+]

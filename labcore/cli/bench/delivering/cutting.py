@@ -41,7 +41,7 @@ class CuttingProxy:
         self._mean_bytes = mean_bytes
         self._seed = seed
         self._address: tuple[str, int] | None = None
-        self._open: set[asyncio.Task[None]] = set()
+        self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     def target(self, url: str) -> None:
         """From now on connections go to this server, `http://host:port`."""
@@ -52,22 +52,21 @@ class CuttingProxy:
         """One connection, from its beginning to its end; a lost server ends it too."""
         task = asyncio.current_task()
         assert task is not None
-        self._open.add(task)
+        self._open[task] = writer
         draw = random.Random(f"{self._seed}/{self.connections}")
         self.connections += 1
         try:
             with suppress(OSError):
                 await self._carry(reader, writer, draw)
         finally:
-            self._open.discard(task)
+            del self._open[task]
             writer.transport.abort()
 
     async def close(self) -> None:
         """End every connection; returns when all are gone."""
-        tasks = list(self._open)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in self._open.values():
+            writer.transport.abort()  # not a cancellation: asyncio's server would complain of it
+        await asyncio.gather(*self._open)
 
     async def _carry(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, draw: random.Random
