@@ -25,11 +25,12 @@ export class Board {
     this.#tell();
   }
 
-  /** Quantities as the service lists them, before or between events. */
-  state(levels, protocols) {
+  /** Quantities as the service lists them, up to the event `id`; what came after it stays. */
+  state(protocol, levels, id) {
     for (const { sku, warehouse, quantity } of levels) {
       const row = this.#row(sku, warehouse);
-      for (const protocol of protocols) row.values[protocol] = quantity;
+      if ((row.ids[protocol] ?? 0) > id) continue;
+      row.values[protocol] = quantity;
       this.#mark(row, false);
     }
   }
@@ -38,13 +39,14 @@ export class Board {
   change(protocol, event) {
     const row = this.#row(event.sku, event.warehouse);
     row.values[protocol] = event.quantity;
+    row.ids[protocol] = event.id;
     if (event.id >= (row.values.id ?? 0)) Object.assign(row.values, { id: event.id, delta: event.delta });
     this.#mark(row, true);
   }
 
   #row(sku, warehouse) {
     const key = `${warehouse}\n${sku}`;
-    if (!this.#rows.has(key)) this.#rows.set(key, { key, values: { sku, warehouse }, element: null });
+    if (!this.#rows.has(key)) this.#rows.set(key, { key, values: { sku, warehouse }, ids: {}, element: null });
     return this.#rows.get(key);
   }
 

@@ -29,6 +29,7 @@ async function listWarehouses() {
     label.append(box, ` ${name}`);
     element("warehouses").append(label);
   }
+  element("connect").disabled = false;
 }
 
 function connect() {
@@ -41,12 +42,11 @@ function connect() {
   const leaving = new AbortController();
   session = { streams: {}, leaving };
   for (const name of Object.keys(NAMES)) {
-    const refresh = () => showState(access, warehouses, name);
-    const stream = new Stream(OPENERS[name](access, warehouses, element("slow").value), listenerOf(name, refresh));
+    const state = () => showState(access, warehouses, name);
+    const stream = new Stream(OPENERS[name](access, warehouses, element("slow").value), listenerOf(name, state));
     session.streams[name] = stream;
     figures[name].follow(stream, leaving.signal);
     stream.start();
-    refresh();
   }
   running(true);
 }
@@ -59,9 +59,10 @@ function disconnect() {
   running(false);
 }
 
-function listenerOf(name, refresh) {
+function listenerOf(name, state) {
   let heard = 0;
   return {
+    state,
     changed(stream, detail) {
       figures[name].state(stream, detail);
       announcer.say(name, `${NAMES[name]}: ${WORDS[stream.state]}`);
@@ -75,20 +76,17 @@ function listenerOf(name, refresh) {
     },
     gap() {
       announcer.say(name, `${NAMES[name]}: some history was lost, the stock is read anew`);
-      refresh();
+      state().catch((error) => problem(`The stock could not be read: ${error.message}`));
     },
   };
 }
 
-/** What the service lists now; an event that came meanwhile is newer and stays. */
+/** Shows what the service lists now; the id of the last event in it. */
 async function showState(access, warehouses, name) {
-  try {
-    const query = new URLSearchParams({ warehouse: warehouses.join(",") });
-    const { stock } = await access.get(`/stock?${query}`);
-    board.state(stock, [name]);
-  } catch (error) {
-    problem(`The stock could not be read: ${error.message}`);
-  }
+  const query = new URLSearchParams({ warehouse: warehouses.join(",") });
+  const { stock, id } = await access.get(`/stock?${query}`);
+  board.state(name, stock, id);
+  return id;
 }
 
 function running(on) {

@@ -27,7 +27,8 @@ export class Stream {
 
   /**
    * @param open opens one connection: `(lastId, heard, signal) => Promise<ending>`; settles when it is over.
-   * @param listener is told `changed(stream, detail)`, `heard(stream, event)`, `gap(stream)`.
+   * @param listener is told `changed(stream, detail)`, `heard(stream, event)`, `gap(stream)`, and asked for
+   *   `state()`: shows what there is before the first event, and tells the id it includes.
    */
   constructor(open, listener) {
     this.#open = open;
@@ -71,6 +72,7 @@ export class Stream {
       gap: (gap) => this.#lose(gap),
     };
     try {
+      this.lastId ??= await this.#listener.state();
       return await this.#open(this.lastId, heard, this.#cutting.signal);
     } catch (error) {
       return ending(error.message, error instanceof RefusedError);
