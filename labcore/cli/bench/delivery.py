@@ -24,13 +24,15 @@ from labcore.cli.bench.delivering import (
     EventsSubscriber,
     Judgement,
     Logged,
+    SocketSubscriber,
+    Subscriber,
     cutting,
     judged,
     last_ids,
     many_streams,
 )
 from labcore.kernel import LabError, PeerError
-from labcore.lanes import Deployment, Stage, scenario
+from labcore.lanes import Deployment, Stage, StreamKind, scenario
 
 SUMMARY = "deliveries while servers are killed and connections cut: lost, repeated, out of order"
 
@@ -45,12 +47,16 @@ EVERYTHING: Final = "stock:*"
 
 @dataclass(frozen=True, slots=True)
 class Ordeal:
-    """What the deliveries go through. `mean_cut_bytes` is what a connection carries on average."""
+    """What the deliveries go through.
+
+    `mean_cut_bytes` is what a connection carries on average; `protocols` are given out in turn.
+    """
 
     subscribers: int = 500
     events: int = 50_000
     kills: int = 10
     mean_cut_bytes: float = 500_000.0
+    protocols: tuple[StreamKind, ...] = ("sse", "websocket")
     seed: int = 1
 
 
@@ -183,10 +189,10 @@ def _bearer(token: str) -> dict[str, str]:
 
 async def _subscribers(
     client: httpx.AsyncClient, url: str, proxy: CuttingProxy, ground: _Ground, *, ordeal: Ordeal
-) -> list[EventsSubscriber]:
+) -> list[Subscriber]:
     """Each with a token for its own part of the warehouses, one in ten of them conflating."""
     draw = Random(ordeal.seed)
-    found = []
+    found: list[Subscriber] = []
     async with httpx.AsyncClient(trust_env=False, base_url=url) as minting:
         for number in range(ordeal.subscribers):
             most = max(1, len(ground.warehouses) // 2)
@@ -194,12 +200,15 @@ async def _subscribers(
             account = Account(frozenset(chosen), conflated=draw.random() < CONFLATED_SHARE)
             scope = [f"stock:{warehouse}" for warehouse in chosen]
             token = await _minted(minting, f"subscriber-{number}", scope)
-            found.append(EventsSubscriber(client, proxy.url, token=token, account=account))
+            if ordeal.protocols[number % len(ordeal.protocols)] == "sse":
+                found.append(EventsSubscriber(client, proxy.url, token=token, account=account))
+            else:
+                found.append(SocketSubscriber(proxy.url, token=token, account=account))
     return found
 
 
 @asynccontextmanager
-async def _listening(subscribers: Sequence[EventsSubscriber]) -> AsyncIterator[None]:
+async def _listening(subscribers: Sequence[Subscriber]) -> AsyncIterator[None]:
     async with anyio.create_task_group() as group:
         for subscriber in subscribers:
             group.start_soon(subscriber.listen)
@@ -207,7 +216,7 @@ async def _listening(subscribers: Sequence[EventsSubscriber]) -> AsyncIterator[N
         group.cancel_scope.cancel()
 
 
-async def _caught_up(subscribers: Sequence[EventsSubscriber], log: Sequence[Logged]) -> None:
+async def _caught_up(subscribers: Sequence[Subscriber], log: Sequence[Logged]) -> None:
     """Until everybody has the last event due; what is missing before it is for the judge."""
     last = last_ids(log)
     caught_up = 0

@@ -24,14 +24,13 @@ export class Access {
   }
 
   /** The document at `path`. */
-  async get(path) {
-    return answered(await fetch(path, { headers: await this.#headers(), cache: "no-store" }));
+  get(path) {
+    return this.#ask(path, { cache: "no-store" });
   }
 
   /** A ticket that opens one stream at `path`. */
   async ticket(path) {
-    const request = { method: "POST", headers: await this.#headers(), body: JSON.stringify({ path }) };
-    return (await answered(await fetch("/tickets", request))).ticket;
+    return (await this.#ask("/tickets", { method: "POST", body: JSON.stringify({ path }) })).ticket;
   }
 
   /** Forget the token: the server said that it has ended. */
@@ -39,9 +38,27 @@ export class Access {
     this.#token = null;
   }
 
+  /** Ask with the token, and once more with a new one should it have ended. */
+  async #ask(path, init) {
+    let response = await fetch(path, { ...init, headers: await this.#headers() });
+    if (response.status === 401) {
+      this.expire();
+      response = await fetch(path, { ...init, headers: await this.#headers() });
+    }
+    return answered(response);
+  }
+
   async #headers() {
-    if (this.#token === null || Date.now() > this.#endsAt) await this.#mint();
-    return { Authorization: `Bearer ${this.#token}`, "Content-Type": "application/json" };
+    if (this.#token === null || Date.now() > this.#endsAt) {
+      this.#endsAt = Date.now() + LIFETIME_S * 1000 - RENEW_BEFORE_MS;
+      this.#token = this.#mint(); // the promise: both streams wait for the one token
+    }
+    try {
+      return { Authorization: `Bearer ${await this.#token}`, "Content-Type": "application/json" };
+    } catch (error) {
+      this.expire();
+      throw error;
+    }
   }
 
   async #mint() {
@@ -51,7 +68,6 @@ export class Access {
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify(wish),
     };
-    this.#token = (await answered(await fetch("/tokens", request))).token;
-    this.#endsAt = Date.now() + LIFETIME_S * 1000 - RENEW_BEFORE_MS;
+    return (await answered(await fetch("/tokens", request))).token;
   }
 }

@@ -2,7 +2,12 @@
 
 from labcore.cli.bench.delivering.account import Account, Judgement, Logged, judged, last_ids
 from labcore.cli.bench.delivering.cutting import CuttingProxy, cutting
-from labcore.cli.bench.delivering.subscribers import EventsSubscriber, many_streams
+from labcore.cli.bench.delivering.subscribers import (
+    EventsSubscriber,
+    SocketSubscriber,
+    Subscriber,
+    many_streams,
+)
 
 __all__ = [
     "Account",
@@ -10,6 +15,8 @@ __all__ = [
     "EventsSubscriber",
     "Judgement",
     "Logged",
+    "SocketSubscriber",
+    "Subscriber",
     "cutting",
     "judged",
     "last_ids",
