@@ -28,7 +28,9 @@ if TYPE_CHECKING:
         panel,
         resume,
         resume_async,
+        resume_sweep,
         serve,
+        sweep,
         trace_async,
     )
 
@@ -52,7 +54,9 @@ __all__ = [
     "panel",
     "resume",
     "resume_async",
+    "resume_sweep",
     "serve",
+    "sweep",
     "trace_async",
 ]
 

@@ -23,6 +23,7 @@ from labcore.cli import (
     practise,
     report,
     serve,
+    sweep,
 )
 from labcore.kernel import LabError
 
@@ -36,6 +37,7 @@ app = typer.Typer(
 app.command("compare")(compare.compare)
 app.command("capacity")(capacity.capacity)
 app.command("crossover")(crossover.crossover)
+app.command("sweep")(sweep.sweep)
 app.command("serve")(serve.serve)
 app.command("conform")(conform.conform)
 app.command("report")(report.report)

@@ -45,19 +45,9 @@ def resumed(context: typer.Context, path: Path | None, *, kind: str) -> "Result"
 
     Raises: UsageError for options that a recording has decided already, or for another kind.
     """
-    given = [
-        name
-        for name in context.params
-        if name not in BESIDE_RESUME
-        and getattr(context.get_parameter_source(name), "name", "DEFAULT") != "DEFAULT"
-    ]
     if path is None:
         raise UsageError("--force goes with --resume RUN alone")
-    if given:
-        raise UsageError(
-            f"--resume goes on as it was begun: {', '.join(sorted(given))} cannot be changed; leave it "
-            "out, or measure anew"
-        )
+    begun_otherwise(context)
     from labcore.cli.progress import RunProgress
     from labcore.faces import load_run, resume
 
@@ -66,6 +56,21 @@ def resumed(context: typer.Context, path: Path | None, *, kind: str) -> "Result"
         raise UsageError(f"{str(path)!r} is of {found!r}; use labcore {found} --resume {path}")
     with RunProgress() as progress:
         return resume(path, force=bool(context.params["force"]), on_event=progress)
+
+
+def begun_otherwise(context: typer.Context, *, beside: Iterable[str] = ()) -> None:
+    """Refuse what a recording has decided already. Raises: UsageError naming the options."""
+    given = [
+        name
+        for name in context.params
+        if name not in {*BESIDE_RESUME, *beside}
+        and getattr(context.get_parameter_source(name), "name", "DEFAULT") != "DEFAULT"
+    ]
+    if given:
+        raise UsageError(
+            f"--resume goes on as it was begun: {', '.join(sorted(given))} cannot be changed; leave it "
+            "out, or measure anew"
+        )
 
 
 def numbers(option: str, text: str) -> list[float]:

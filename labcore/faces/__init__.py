@@ -4,6 +4,7 @@ from labcore.faces.health import doctor
 from labcore.faces.result import RESULT_MIME, Result, plain
 from labcore.faces.searches import CapacitySearch, CrossoverMap, load_run
 from labcore.faces.study import Study, chapter
+from labcore.faces.sweeps import resume_sweep, sweep
 from labcore.faces.verbs import (
     capacity,
     capacity_async,
@@ -41,6 +42,8 @@ __all__ = [
     "plain",
     "resume",
     "resume_async",
+    "resume_sweep",
     "serve",
+    "sweep",
     "trace_async",
 ]

@@ -44,6 +44,8 @@ from labcore.measure.search import Ladder
 from labcore.measure.session import beside_the_loop
 from labcore.measure.stream_plan import StreamPlan, StreamResult
 from labcore.measure.subscribers import Listening, listen, listening
+from labcore.measure.sweep import Sweep, SweepPlan, sides
+from labcore.measure.sweeping import run_sweep
 from labcore.measure.verdict import METRICS, Metric, Verdict, verdicts
 from labcore.measure.vitals import Vitals, take_vitals
 
@@ -79,6 +81,8 @@ __all__ = [
     "Standing",
     "StreamPlan",
     "StreamResult",
+    "Sweep",
+    "SweepPlan",
     "Symptom",
     "Users",
     "Verdict",
@@ -106,6 +110,8 @@ __all__ = [
     "resume_capacity",
     "resume_comparison",
     "resume_crossover",
+    "run_sweep",
+    "sides",
     "take_vitals",
     "usual_ladder",
     "verdicts",
