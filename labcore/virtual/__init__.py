@@ -11,6 +11,7 @@ from labcore.virtual.database import (
     Statements,
     VirtualDatabase,
 )
+from labcore.virtual.dump import ThreadDump, ThreadNode, dump_virtual_threads
 from labcore.virtual.errors import PoolExhaustedError, TimeLimitExceededError, http_errors
 from labcore.virtual.executor import (
     BlockingExecutor,
@@ -26,6 +27,7 @@ from labcore.virtual.http import (
     async_http_client,
     send,
 )
+from labcore.virtual.pinning import Pin, PinWatch
 from labcore.virtual.scope import Policy, StructuredTaskScope
 from labcore.virtual.thread import (
     VirtualThread,
@@ -45,6 +47,8 @@ __all__ = [
     "Database",
     "HttpClient",
     "HttpReply",
+    "Pin",
+    "PinWatch",
     "PlatformDatabase",
     "PlatformHttpClient",
     "PlatformThreadExecutor",
@@ -52,6 +56,8 @@ __all__ = [
     "PoolExhaustedError",
     "Statements",
     "StructuredTaskScope",
+    "ThreadDump",
+    "ThreadNode",
     "TimeLimitExceededError",
     "VirtualDatabase",
     "VirtualFuture",
@@ -63,6 +69,7 @@ __all__ = [
     "await_",
     "carry",
     "current_thread",
+    "dump_virtual_threads",
     "http_errors",
     "platform_world",
     "send",

@@ -21,7 +21,7 @@ import anyio
 from labcore.kernel import FOR_A_WORKER, TRACING, UsageError
 from labcore.virtual.carrier import Carrier, running_loop
 from labcore.virtual.future import VirtualFuture, refuse_on_an_event_loop
-from labcore.virtual.thread import VirtualThread, carry
+from labcore.virtual.thread import VirtualThread, carry, starter
 from labcore.virtual.tracing import TracedFuture, awaited, queued
 
 T = TypeVar("T")
@@ -149,6 +149,7 @@ class _Work(NamedTuple):
     kwargs: Mapping[str, Any]
     context: contextvars.Context
     loop: asyncio.AbstractEventLoop
+    starter: tuple[str, int] | None  # the virtual thread that submitted it
 
 
 class VirtualThreadExecutor(Executor):
@@ -200,7 +201,7 @@ class VirtualThreadExecutor(Executor):
                 raise RuntimeError(_AFTER_SHUTDOWN)
             loop = self._own_loop() if running is None else running
             future: VirtualFuture[T] = VirtualFuture(loop)
-            work = _Work(future, fn, args, kwargs, context, loop)
+            work = _Work(future, fn, args, kwargs, context, loop, starter())
             self._unfinished += 1
             if self._limit is not None and self._active >= self._limit:
                 self._waiting.append(work)
@@ -289,6 +290,8 @@ class VirtualThreadExecutor(Executor):
         thread = VirtualThread(
             fn, loop=work.loop, context=work.context, name=self.name, on_end=told
         )
+        if work.starter is not None:  # one attribute less for most of a hundred thousand
+            thread.starter = work.starter
         work.future.begun(thread)
         thread.step(*work.args)
 

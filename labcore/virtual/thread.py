@@ -21,12 +21,13 @@ import contextvars
 from collections.abc import Awaitable, Callable
 from functools import partial
 from itertools import count
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import greenlet
 
 from labcore.kernel import TRACING, UsageError
 from labcore.virtual.carrier import running_loop
+from labcore.virtual.pinning import WATCHING, both
 from labcore.virtual.tracing import mounted
 
 T = TypeVar("T")
@@ -47,6 +48,7 @@ class VirtualThread(greenlet.greenlet):
     _timer: asyncio.Handle | None = None  # parked until it rings
     _interrupted = False
     _joining: "tuple[asyncio.Future[None], ...]" = ()
+    starter: tuple[str, int] | None = None  # identity of the virtual thread that started this one
     parked_ns = 0  # since when, where it is traced
 
     def __init__(
@@ -69,6 +71,18 @@ class VirtualThread(greenlet.greenlet):
     def name(self) -> str:
         """The name given and a number of its own: `order-17`."""
         return f"{self._named[0]}-{self._named[1]}"
+
+    @property
+    def identity(self) -> tuple[str, int]:
+        """The name given, and a number that no other thread has."""
+        return self._named
+
+    @property
+    def waits(self) -> Literal["sleeping", "waiting", "awaiting"]:
+        """How a parked thread waits: for a timer, for a future, or for what its task awaits."""
+        if self._task is not None:
+            return "awaiting"
+        return "sleeping" if self._timer is not None else "waiting"
 
     def join(self, timeout_s: float | None = None) -> bool:
         """Park the current virtual thread until this one has ended; False when time ran out.
@@ -144,7 +158,7 @@ class VirtualThread(greenlet.greenlet):
     def mount(self, *arguments: Any) -> Any:
         """Run until the next park or the end, from whichever greenlet calls. Raises what ends it."""
         self.parent = greenlet.getcurrent()
-        unmounted = mounted(self) if TRACING.on else None
+        unmounted = self._observed() if TRACING.on or WATCHING.on else None
         try:
             return self.switch(*arguments)
         finally:
@@ -156,7 +170,7 @@ class VirtualThread(greenlet.greenlet):
     def mount_with(self, error: BaseException) -> Any:
         """As `mount`, raising the error inside."""
         self.parent = greenlet.getcurrent()
-        unmounted = mounted(self) if TRACING.on else None
+        unmounted = self._observed() if TRACING.on or WATCHING.on else None
         try:
             return self.throw(error)
         finally:
@@ -174,6 +188,12 @@ class VirtualThread(greenlet.greenlet):
         else:
             if self.dead:
                 self._tell(value, None)
+
+    def _observed(self) -> Callable[[], None] | None:
+        return both(
+            mounted(self) if TRACING.on else None,
+            WATCHING.mounted(self) if WATCHING.on else None,
+        )
 
     def _wake_joining(self) -> None:
         for joining in self._joining:
@@ -249,6 +269,12 @@ def current_thread() -> VirtualThread | None:
     return here if isinstance(here, VirtualThread) else None
 
 
+def starter() -> tuple[str, int] | None:
+    """The identity of the virtual thread that runs this code, for one that it starts."""
+    here = greenlet.getcurrent()
+    return here.identity if isinstance(here, VirtualThread) else None
+
+
 def await_(awaitable: Awaitable[T]) -> T:
     """Park the current virtual thread until the awaitable is done.
 
@@ -290,6 +316,9 @@ def start_virtual_thread(
             "a virtual thread needs a running event loop; without one use VirtualThreadExecutor"
         )
     thread = VirtualThread(fn, loop=loop, context=contextvars.copy_context(), name=name)
+    here = starter()
+    if here is not None:
+        thread.starter = here
     loop.call_soon(thread.step, *args)
     return thread
 
