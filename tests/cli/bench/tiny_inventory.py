@@ -133,7 +133,10 @@ class Tiny:
         """What of the log these warehouses are owed, from the last id on."""
         found = await event_log.span(self.database, STREAM)
         after_id = found.last_id if last_id is None else self._resumed(int(last_id))
-        after_id = min(after_id, found.last_id)
+        if found.lost_after(after_id):
+            first_kept = min(found.first_id, found.last_id + 1)
+            yield [{"type": "gap", "from": after_id + 1, "to": first_kept - 1}]
+            after_id = first_kept - 1
         batches = event_log.follow(self.database, self.tail, STREAM, after_id=after_id)
         async with aclosing(batches):
             async for batch in batches:
@@ -155,8 +158,9 @@ class Following:
         async with aclosing(batches):
             async for batch in batches:
                 for document in batch:
-                    event_id = str(document["id"])
-                    frame = sse.encode(json.dumps(document), event="stock", event_id=event_id)
+                    kind = document.get("type", "stock")
+                    event_id = str(document["to" if kind == "gap" else "id"])
+                    frame = sse.encode(json.dumps(document), event=kind, event_id=event_id)
                     self._queue.put_nowait(frame)
 
     async def take(self) -> bytes:

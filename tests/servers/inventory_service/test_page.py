@@ -5,13 +5,16 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from labcore.cli.bench.delivering import CuttingProxy, cutting
 from labcore.lanes import DatabaseServer, Deployment, Stage
+from labcore.stores import event_log
 from tests.cli.bench.tiny_inventory import SCENARIO
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -60,17 +63,27 @@ class Live:
     complaints: list[str] = field(default_factory=list)
 
     async def publish(self, count: int) -> None:
-        """So many changes of one product in one warehouse, each by one piece."""
+        """So many changes of the first product in its warehouse, each by one piece."""
+        async with self._client() as client:
+            first = await _first(client)
+            change = {"warehouse": first["warehouse"], "delta": 1}
+            for _ in range(count):
+                answer = await client.post(f"/stock/{first['sku']}/changes", json=change)
+                answer.raise_for_status()
+        self.published += count
+
+    async def quantity(self) -> str:
+        """Of the first product."""
+        async with self._client() as client:
+            return str((await _first(client))["quantity"])
+
+    @asynccontextmanager
+    async def _client(self) -> AsyncIterator[httpx.AsyncClient]:
         async with httpx.AsyncClient(trust_env=False, base_url=self.deployed.url) as client:
             wish = {"subject": "test", "scope": ["stock:*"], "ttl_s": 60}
             token = (await client.post("/tokens", json=wish)).json()["token"]
-            headers = {"Authorization": f"Bearer {token}"}
-            stock = (await client.get("/stock", headers=headers)).json()["stock"]
-            change = {"warehouse": stock[0]["warehouse"], "delta": 1}
-            for _ in range(count):
-                path = f"/stock/{stock[0]['sku']}/changes"
-                (await client.post(path, json=change, headers=headers)).raise_for_status()
-        self.published += count
+            client.headers["Authorization"] = f"Bearer {token}"
+            yield client
 
     @asynccontextmanager
     async def page(self, **options: str) -> AsyncIterator[Page]:
@@ -91,6 +104,11 @@ class Live:
         expected = ("net::ERR_", "WebSocket connection", "the server responded with a status of 40")
         if kind == "error" and not any(part in text for part in expected):
             self.complaints.append(text)
+
+
+async def _first(client: httpx.AsyncClient) -> dict[str, Any]:
+    first: dict[str, Any] = (await client.get("/stock")).json()["stock"][0]
+    return first
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +174,32 @@ async def test_a_killed_server_costs_a_reconnection_and_nothing_else(live: Live)
             await expect(figure(page, stream, "repeated")).to_have_text("0")
             await expect(figure(page, stream, "gaps")).to_have_text("0")
             await expect(figure(page, stream, "reconnects")).not_to_have_text("0")
+
+
+async def test_lost_history_is_said_and_the_stock_read_anew(live: Live):
+    async with live.page() as page:
+        await connect(page)
+        await live.publish(2)
+        for stream in STREAMS:
+            await expect(figure(page, stream, "events")).to_have_text("2")
+        await asyncio.to_thread(live.deployed.restart)
+        await live.publish(3)
+        await asyncio.to_thread(forget_all_but_one, live.deployed)
+        live.proxy.target(live.deployed.url)
+        await opened(page)
+        for stream in STREAMS:
+            await expect(figure(page, stream, "gaps")).to_have_text("1")
+            await expect(figure(page, stream, "last-id")).to_have_text(str(live.published))
+        cells = await page.locator("#rows tr").first.locator("td").all_inner_texts()
+        assert cells[1] == cells[2] == await live.quantity()
+
+
+def forget_all_but_one(deployed: Deployment) -> None:
+    """What retention does to the log."""
+    url = deployed.site().database_url
+    assert url is not None
+    with psycopg.connect(url) as connection:
+        connection.execute(event_log.RETAIN, {"stream": "stock", "keep": 1})
 
 
 async def test_a_cut_stream_is_said_to_wait_and_comes_back(live: Live):
@@ -237,6 +281,13 @@ async def test_every_text_stands_out_from_its_ground(live: Live, scheme: str):
             looked, poor = await page.evaluate(CONTRAST)
             assert looked > 30
             assert poor == []
+
+
+async def test_it_reflows_on_a_narrow_screen(live: Live):
+    async with live.page() as page:
+        await connect(page)
+        await page.set_viewport_size({"width": 320, "height": 640})
+        assert await page.evaluate("document.documentElement.scrollWidth") <= 320
 
 
 async def test_it_is_worked_by_keyboard_in_the_order_it_is_read(live: Live):
