@@ -23,7 +23,7 @@ from labcore.resilience import (
 )
 from servers.partner_webhook_dispatcher.domain import Outcome, Partner
 
-RATE_WAIT_S = 1.0  # longest wait for a start, in the partner's own place; a later one is put off
+RATE_WAIT_S = 0.5  # longest wait for a start, in the partner's own place; a later one is put off
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,7 +132,10 @@ FROM events WHERE idempotency_key = %(key)s
 # Whoever waits in order is found without a lock, so that a claimed first one is not skipped over.
 CLAIM: LiteralString = """
 WITH wanted AS (
-    SELECT * FROM unnest(%(partners)s::text[], %(free)s::integer[]) AS wanted (partner_id, free)
+    SELECT partner_id, free
+    FROM unnest(%(partners)s::text[], %(free)s::integer[]) AS named (partner_id, free)
+    JOIN partners ON partners.id = partner_id
+    WHERE state <> 'gone'  -- others may have learnt it a moment ago
 ), queued AS (
     SELECT due.id, due.due_at FROM wanted CROSS JOIN LATERAL (
         SELECT id, due_at FROM deliveries

@@ -17,8 +17,8 @@ from servers.partner_webhook_dispatcher.statements import prepare
 
 BUILD = "servers.partner_webhook_dispatcher.app:build"
 QUICK: Mapping[str, Any] = {
-    "partners": 1, "retry_base_ms": 10.0, "retry_ceiling_ms": 50.0, "timeout_ms": 1_000.0,
-    "lease_s": 2.5, "db_pool": 4, "workers": 16, "breaker": False,
+    "partners": 1, "retry_base_ms": 10.0, "retry_ceiling_ms": 50.0, "timeout_ms": 600.0,
+    "lease_s": 1.2, "db_pool": 4, "workers": 16, "breaker": False,
 }  # fmt: skip
 
 Answering = Callable[["Received"], tuple[int, Mapping[str, str]]]
@@ -116,19 +116,19 @@ class Dispatcher:
     def settled(self, event_id: str) -> list[dict[str, Any]]:
         """Those of an event, once none is pending."""
         return list(
-            until(
+            self.until(
                 lambda: self.deliveries(event_id),
                 lambda found: all(each["status"] != "pending" for each in found),
             )
         )
 
-
-def until(look: Callable[[], Any], good: Callable[[Any], object]) -> Any:
-    """What was seen, once it is good; each look is a request of its own, so nobody spins."""
-    deadline_s = time.monotonic() + 15
-    while not good(seen := look()):
-        assert time.monotonic() < deadline_s, seen
-    return seen
+    @staticmethod
+    def until(look: Callable[[], Any], good: Callable[[Any], object]) -> Any:
+        """What was seen, once it is good; each look is a request, so nobody spins."""
+        deadline_s = time.monotonic() + 15
+        while not good(seen := look()):
+            assert time.monotonic() < deadline_s, seen
+        return seen
 
 
 Starter = Callable[..., Dispatcher]
