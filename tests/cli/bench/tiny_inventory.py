@@ -155,13 +155,16 @@ class Following:
         self._task = asyncio.create_task(self._fill(batches))
 
     async def _fill(self, batches: AsyncGenerator[list[dict[str, Any]], None]) -> None:
-        async with aclosing(batches):
-            async for batch in batches:
-                for document in batch:
-                    kind = document.get("type", "stock")
-                    event_id = str(document["to" if kind == "gap" else "id"])
-                    frame = sse.encode(json.dumps(document), event=kind, event_id=event_id)
-                    self._queue.put_nowait(frame)
+        try:
+            async with aclosing(batches):
+                async for batch in batches:
+                    for document in batch:
+                        kind = document.get("type", "stock")
+                        event_id = str(document["to" if kind == "gap" else "id"])
+                        frame = sse.encode(json.dumps(document), event=kind, event_id=event_id)
+                        self._queue.put_nowait(frame)
+        finally:
+            self._queue.put_nowait(b"")  # whatever ended it, the stream ends too
 
     async def take(self) -> bytes:
         return await self._queue.get()

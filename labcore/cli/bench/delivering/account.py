@@ -76,7 +76,13 @@ class Judgement:
 
 def judged(log: Sequence[Logged], accounts: Iterable[Account]) -> Judgement:
     """All accounts against the whole log."""
-    return sum((_judged(log, account) for account in accounts), Judgement())
+    dues: dict[frozenset[str], _Due] = {}
+    found = Judgement()
+    for account in accounts:
+        if account.warehouses not in dues:
+            dues[account.warehouses] = _Due.of(log, account.warehouses)
+        found += _judged(dues[account.warehouses], account)
+    return found
 
 
 def last_ids(log: Sequence[Logged]) -> dict[str, int]:
@@ -84,17 +90,29 @@ def last_ids(log: Sequence[Logged]) -> dict[str, int]:
     return {event.warehouse: event.id for event in log}
 
 
-def _judged(log: Sequence[Logged], account: Account) -> Judgement:
-    due = [event for event in log if event.warehouse in account.warehouses]
-    due_ids, heard = {event.id for event in due}, set(account.ids)
-    final = {(event.warehouse, event.sku): event.quantity for event in due}
-    stale = sum(account.state.get(key) != quantity for key, quantity in final.items())
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """What the log owes to whoever may hear these warehouses."""
+
+    ids: frozenset[int]
+    final: Mapping[tuple[str, str], int]
+
+    @classmethod
+    def of(cls, log: Sequence[Logged], warehouses: frozenset[str]) -> "_Due":
+        due = [event for event in log if event.warehouse in warehouses]
+        final = {(event.warehouse, event.sku): event.quantity for event in due}
+        return cls(frozenset(event.id for event in due), final)
+
+
+def _judged(due: _Due, account: Account) -> Judgement:
+    heard = set(account.ids)
+    stale = sum(account.state.get(key) != quantity for key, quantity in due.final.items())
     steps = zip(account.ids, account.ids[1:], strict=False)
     return Judgement(
         delivered=len(account.ids),
-        lost=stale if account.conflated else len(due_ids - heard),
+        lost=stale if account.conflated else len(due.ids - heard),
         repeated=len(account.ids) - len(heard),
         disordered=sum(after < before for before, after in steps),
-        foreign=len(heard - due_ids),
+        foreign=len(heard - due.ids),
         gaps=account.gaps,
     )

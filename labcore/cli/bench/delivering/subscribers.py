@@ -19,13 +19,14 @@ from labcore.protocols import sse
 
 FROM_THE_BEGINNING: Final = 0  # a subscriber cut before its first event must not lose it
 RECONNECTION: Final = sse.Reconnection(base_s=0.05, ceiling_s=2.0)
+MOST_STREAMS: Final = 100_000  # named, for no limit at all means a hundred to aiohttp
 FOR_GOOD: Final = frozenset({1008, 4001, 4003})  # closed by decision, not by accident
 
 
 @asynccontextmanager
 async def many_streams() -> AsyncIterator[httpx.AsyncClient]:
     """An HTTP client that holds any number of streams."""
-    transport = AiohttpTransport(limits=httpx.Limits(max_connections=None))
+    transport = AiohttpTransport(limits=httpx.Limits(max_connections=MOST_STREAMS))
     async with httpx.AsyncClient(transport=transport, trust_env=False) as client:
         yield client
 
