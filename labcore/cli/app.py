@@ -19,6 +19,7 @@ from labcore.cli import (
     conform,
     crossover,
     doctor,
+    export,
     lab,
     practise,
     report,
@@ -42,6 +43,7 @@ app.command("serve")(serve.serve)
 app.command("conform")(conform.conform)
 app.command("report")(report.report)
 app.command("adr")(adr.adr)
+app.command("export")(export.export)
 app.command("doctor")(doctor.doctor)
 app.command("bench")(bench.bench)
 app.command("lab")(lab.lab)

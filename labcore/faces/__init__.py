@@ -1,5 +1,6 @@
 """The Python faces: the command line's verbs as calls, and what they return."""
 
+from labcore.faces.exporting import export
 from labcore.faces.health import doctor
 from labcore.faces.result import RESULT_MIME, Result, plain
 from labcore.faces.searches import CapacitySearch, CrossoverMap, load_run
@@ -36,6 +37,7 @@ __all__ = [
     "crossover",
     "crossover_async",
     "doctor",
+    "export",
     "load_run",
     "look_async",
     "panel",

@@ -6,6 +6,7 @@ The simulated models load on first use: a checking process starts for every answ
 from typing import TYPE_CHECKING, Any
 
 from labcore.learn.cells import renew_cells
+from labcore.learn.chapters import run_chapter
 from labcore.learn.checking import check, next_hint
 from labcore.learn.exercise import (
     EXERCISES,
@@ -47,6 +48,7 @@ __all__ = [
     "predict",
     "progress",
     "renew_cells",
+    "run_chapter",
     "solution",
     "solutions",
     "storm",

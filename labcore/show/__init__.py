@@ -1,6 +1,7 @@
 """Floor 5: a record in, a picture out: charts, marbles, report, widgets."""
 
 from labcore.show.adr import decision_of, outcome_of, render_adr, write_adr
+from labcore.show.book import write_book
 from labcore.show.charts import (
     CHARTS,
     Chart,
@@ -49,5 +50,6 @@ __all__ = [
     "throughput_against_concurrency",
     "verdict_forest",
     "write_adr",
+    "write_book",
     "write_report",
 ]

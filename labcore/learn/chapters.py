@@ -1,0 +1,66 @@
+"""Running a chapter without a reader: top to bottom in a kernel of its own."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from labcore.kernel import UsageError, VoidRunError
+
+CELL_TIMEOUT_S: Final = 600
+
+
+def run_chapter(
+    notebook: str | Path,
+    out: Path,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    timeout_s: int = CELL_TIMEOUT_S,
+) -> Path:
+    """Run a notebook in `out`, and return where it lies with its outputs.
+
+    The kernel is reached by sockets in the file system: no ports, so no two runs can collide.
+
+    Args:
+        notebook: the chapter.
+        out: an existing directory; the kernel works there.
+        parameters: values for the chapter's `parameters` cell.
+        timeout_s: the most seconds of one cell.
+
+    Raises:
+        UsageError: a parameter that the chapter does not have.
+        VoidRunError: a cell failed, or took too long; the message names it.
+    """
+    import papermill
+    from jupyter_client.manager import AsyncKernelManager
+    from papermill.exceptions import PapermillExecutionError
+
+    class LocalSockets(AsyncKernelManager):
+        def __init__(self, **traits: Any) -> None:
+            super().__init__(**traits | {"transport": "ipc"})
+
+    given = dict(parameters or {})
+    known = papermill.inspect_notebook(str(notebook))
+    strangers = sorted(set(given) - set(known))
+    if strangers:
+        there = ", ".join(known) or "none"
+        raise UsageError(
+            f"{Path(notebook).name} has no parameter {strangers[0]!r}; it has: {there}"
+        )
+    executed = out / Path(notebook).name
+    try:
+        papermill.execute_notebook(
+            str(notebook),
+            str(executed),
+            parameters=given,
+            kernel_name="python3",
+            kernel_manager_class=LocalSockets,
+            execution_timeout=timeout_s,
+            progress_bar=False,
+            cwd=str(out),
+        )
+    except PapermillExecutionError as exc:
+        where = f"cell {exc.exec_count} of {Path(notebook).name}"
+        raise VoidRunError(f"{where} failed: {exc.ename}: {exc.evalue}") from exc
+    except TimeoutError as exc:
+        raise VoidRunError(f"a cell of {Path(notebook).name} took over {timeout_s} s") from exc
+    return executed
