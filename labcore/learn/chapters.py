@@ -1,12 +1,13 @@
 """Running a chapter without a reader: top to bottom in a kernel of its own."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from labcore.kernel import UsageError, VoidRunError
 
 CELL_TIMEOUT_S: Final = 600
+_TYPES: Final[Mapping[str, Callable[[Any], Any]]] = {"float": float, "int": int, "str": str}
 
 
 def run_chapter(
@@ -27,7 +28,7 @@ def run_chapter(
         timeout_s: the most seconds of one cell.
 
     Raises:
-        UsageError: a parameter that the chapter does not have.
+        UsageError: a parameter that the chapter does not have, or a value of another type.
         VoidRunError: a cell failed, or took too long; the message names it.
     """
     import papermill
@@ -64,3 +65,19 @@ def run_chapter(
     except TimeoutError as exc:
         raise VoidRunError(f"a cell of {Path(notebook).name} took over {timeout_s} s") from exc
     return executed
+
+
+def _typed(chapter: str, name: str, value: Any, types: Mapping[str, str]) -> Any:
+    """The value as the chapter declares it; papermill itself would pass on whatever it is given."""
+    if name not in types:
+        there = ", ".join(types) or "none"
+        raise UsageError(f"{chapter} has no parameter {name!r}; it has: {there}")
+    kind = types[name]
+    try:
+        if kind == "bool" and isinstance(value, str):
+            return {"true": True, "false": False}[value.lower()]
+        if kind in _TYPES:
+            return _TYPES[kind](value)
+    except (ValueError, KeyError) as exc:
+        raise UsageError(f"{chapter}: {name}={value!r} is no {kind}") from exc
+    return value

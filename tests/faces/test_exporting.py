@@ -53,6 +53,14 @@ def test_a_parameter_that_no_chapter_has_is_named_before_anything_runs(tmp_path:
         export(tmp_path, out=tmp_path / "book", parameters={"term": 1})
 
 
+def test_parameters_written_as_text_take_the_declared_type_or_are_refused(tmp_path: Path):
+    notebook(tmp_path, "terms: int = 2", "sum(range(terms))")
+    index = export(tmp_path, out=tmp_path / "book", parameters={"terms": "101"})
+    assert "5050" in (index.parent / "01_sums.html").read_text(encoding="utf-8")
+    with pytest.raises(UsageError, match="terms='many' is no int"):
+        export(tmp_path, out=tmp_path / "book", parameters={"terms": "many"})
+
+
 def test_a_folder_without_notebooks_is_named(tmp_path: Path):
     with pytest.raises(UsageError, match="no notebook in"):
         export(tmp_path)

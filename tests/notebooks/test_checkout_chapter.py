@@ -4,35 +4,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-import papermill
 import pytest
-from jupyter_client.manager import AsyncKernelManager
 
 from labcore import RESULT_MIME, load_run
-from labcore.learn import Journal
+from labcore.learn import Journal, run_chapter
 
 CHAPTER = Path(__file__).parents[2] / "notebooks" / "01_reactive_checkout.ipynb"
 
 
-class LocalSockets(AsyncKernelManager):
-    """A kernel reached by sockets in the file system: no ports, so no two runs can collide."""
-
-    def __init__(self, **traits: Any) -> None:
-        super().__init__(**traits | {"transport": "ipc"})
-
-
 def execute(out: Path, **parameters: Any) -> dict[str, Any]:
-    papermill.execute_notebook(
-        str(CHAPTER),
-        str(out / "executed.ipynb"),
-        parameters={"out": str(out), **parameters},
-        kernel_name="python3",
-        kernel_manager_class=LocalSockets,
-        execution_timeout=240,
-        progress_bar=False,
-        cwd=str(out),
-    )
-    document: dict[str, Any] = json.loads((out / "executed.ipynb").read_text())
+    run = run_chapter(CHAPTER, out, parameters={"out": str(out), **parameters}, timeout_s=240)
+    document: dict[str, Any] = json.loads(run.read_text())
     return document
 
 

@@ -6,24 +6,15 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import papermill
 import pytest
-from jupyter_client.manager import AsyncKernelManager
 
-from labcore.learn import catalogue, renew_cells
+from labcore.learn import catalogue, renew_cells, run_chapter
 from labcore.learn.exercise import without_imports
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 CHAPTER = NOTEBOOKS / "01_reactive_checkout.ipynb"
 TASKS = {task.name: task for task in catalogue() if task.chapter == "ch01"}
 CHECK = re.compile(r"^check-(.+)$")
-
-
-class LocalSockets(AsyncKernelManager):
-    """A kernel reached by sockets in the file system: no ports, so no two runs can collide."""
-
-    def __init__(self, **traits: Any) -> None:
-        super().__init__(**traits | {"transport": "ipc"})
 
 
 def exercises_alone(*, solved: bool) -> dict[str, Any]:
@@ -41,16 +32,8 @@ def exercises_alone(*, solved: bool) -> dict[str, Any]:
 def executed(notebook: dict[str, Any], folder: Path) -> dict[str, dict[str, Any]]:
     """The first output of each code cell that has one, by the cell's id."""
     (folder / "in.ipynb").write_text(json.dumps(notebook))
-    papermill.execute_notebook(
-        str(folder / "in.ipynb"),
-        str(folder / "out.ipynb"),
-        kernel_name="python3",
-        kernel_manager_class=LocalSockets,
-        execution_timeout=60,
-        progress_bar=False,
-        cwd=str(folder),
-    )
-    cells = json.loads((folder / "out.ipynb").read_text())["cells"]
+    run = run_chapter(folder / "in.ipynb", folder, timeout_s=60)
+    cells = json.loads(run.read_text())["cells"]
     return {cell["id"]: cell["outputs"][0] for cell in cells if cell.get("outputs")}
 
 
