@@ -46,6 +46,7 @@ SCENARIO = Scenario(
         Parameter("partners", 20, "", "endpoints of the run", 1, 1_000),
         Parameter("fanout", 1, "", "partners that each event goes to", 1, 1_000),
         Parameter("ordered_partners", 0, "", "of them want their events in order", 0, 1_000),
+        Parameter("wait_s", 10, "s", "publishers wait for delivery; 0: for storage", 0, 60),
         Parameter("concurrency", 256, "", "deliveries in hand at once", 1, 100_000),
         Parameter("bulkheads", True, "", "a bound of its own for each partner"),
         Parameter("places", 16, "", "deliveries to one partner at once", 1, 1_000),

@@ -19,6 +19,7 @@ from labcore.kernel import LabError, utc_now
 from labcore.lanes import Service, ServiceSetting
 from servers.partner_webhook_dispatcher import contract
 from servers.partner_webhook_dispatcher.contract import Answer
+from servers.partner_webhook_dispatcher.domain import Accepted
 from servers.partner_webhook_dispatcher.wiring import OpenLane, desk_of, lab_of, open_lane
 
 BODY_TIMEOUT_S = 5.0
@@ -48,7 +49,15 @@ class Dispatcher:
         """`POST /events`."""
         body = await _body(request)
         new = contract.read_event(request.headers.get(contract.KEY_HEADER), body, at=utc_now())
-        return contract.accepted(await self._lane.handlers.accept(new), new)
+        wait_s = contract.wait_s(request.headers.get("Prefer"))
+        if not wait_s:
+            return contract.accepted(await self._lane.handlers.accept(new), new)
+        self._desk.awaited.begin(new.id)
+        try:
+            event = await self._lane.handlers.accept(new)
+            return contract.accepted(event, new, ended=await self._ended(event, wait_s))
+        finally:
+            self._desk.awaited.forget(new.id)
 
     async def show_event(self, request: Request) -> Answer:
         """`GET /events/{id}`."""
@@ -127,6 +136,18 @@ class Dispatcher:
     async def stop(self) -> None:
         """Claim nothing more; what is in hand goes on."""
         self._desk.close()
+
+    async def _ended(self, event: Accepted, wait_s: float) -> int:
+        """How many of its deliveries have ended, once all have or the time is up."""
+        awaited = self._desk.awaited
+        ended = awaited.count(event.id)
+        with anyio.move_on_after(wait_s):
+            while ended < event.deliveries:
+                await awaited.wait(event.id)
+                ended = awaited.count(event.id)
+                if ended < event.deliveries:
+                    ended = await self._lane.office.ended(event.id)
+        return ended
 
     @property
     def _lane(self) -> OpenLane:

@@ -1,6 +1,7 @@
 """The HTTP contract of the webhook dispatcher: shapes, limits, the status of every outcome.
 
-    POST /events                   {type, data}, optional Idempotency-Key; 202: stored, and will be delivered
+    POST /events                   {type, data}, optional Idempotency-Key; 202: stored, and will be delivered;
+                                   with `Prefer: wait=S`: 200 once all its deliveries have ended, 202 after S s
     GET  /events/{id}              its deliveries
     GET  /deliveries/{id}          a delivery and its attempts
     POST /deliveries/{id}/replay   a dead letter becomes pending again
@@ -16,7 +17,7 @@ A partner receives `{type, timestamp, data}`, signed; the event's id is the `web
 Errors are problem documents; `field` names what was wrong, as a JSON pointer or the name of a header.
 
 Source: Standard Webhooks 1.0.0; RFC 9457 (problem documents), RFC 6901 (pointers), the IETF draft on the
-Idempotency-Key header.
+Idempotency-Key header; RFC 7240 (Prefer).
 """
 
 import hashlib
@@ -35,15 +36,18 @@ MOST_BODY_BYTES: Final = 64 * 1024
 MOST_TYPES: Final = 100
 MOST_PLACES: Final = 1_000
 RETRY_AFTER_S: Final = 1
+MOST_WAIT_S: Final = 60.0
 KEY_HEADER: Final = "Idempotency-Key"
 BODY_FIELD: Final = "#"
 
+_WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,3})(?:$|[,;\s])", re.ASCII)
 _KEY = re.compile(r"[\x21-\x7e]{1,128}", re.ASCII)
 _TYPE = re.compile(r"[a-zA-Z0-9_]{1,64}(\.[a-zA-Z0-9_]{1,64}){0,7}", re.ASCII)
 _PARTNER_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}", re.ASCII)
 
 OUTCOMES: Mapping[int, str] = {
-    202: "ok",
+    200: "ok",
+    202: "accepted",
     408: "slow_request",
     413: "oversized",
     422: "invalid",
@@ -51,7 +55,7 @@ OUTCOMES: Mapping[int, str] = {
 }
 """The contract's word for each status of `POST /events`; any other status is `failed`."""
 
-ANSWERED = frozenset({"ok"})
+ANSWERED = frozenset({"ok", "accepted"})
 
 _TITLES = {
     404: "There is no such resource",
@@ -164,12 +168,26 @@ def read_event(key: str | None, body: bytes, *, at: datetime) -> NewEvent:
     )
 
 
-def accepted(event: Accepted, wanted: NewEvent) -> Answer:
-    """The answer to `POST /events`, the first time and every time the key comes again."""
+def wait_s(prefer: str | None) -> float:
+    """How long a publisher would wait for the end; 0 for one who does not say. Source: RFC 7240, 4.3."""
+    found = _WAIT.search(prefer or "")
+    return min(float(found[1]), MOST_WAIT_S) if found else 0.0
+
+
+def accepted(event: Accepted, wanted: NewEvent, *, ended: int | None = None) -> Answer:
+    """The answer to `POST /events`, the first time and every time the key comes again.
+
+    `ended`: how many deliveries have ended, for a publisher who waited.
+    """
     if event.fingerprint != wanted.fingerprint:
         return invalid(KEY_HEADER, "was used before for a different event").answer
     document = {"id": event.id, "deliveries": event.deliveries}
-    return Answer(202, document, {"Location": f"/events/{event.id}"})
+    headers = {"Location": f"/events/{event.id}"}
+    if ended is None:
+        return Answer(202, document, headers)
+    headers["Preference-Applied"] = "wait"
+    done = ended >= event.deliveries
+    return Answer(200 if done else 202, {**document, "ended": ended}, headers)
 
 
 def read_partner(body: bytes, lab: Lab) -> tuple[NewPartner, bool]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from labcore.resilience import Policies
+from servers.partner_webhook_dispatcher.awaited import Awaited
 from servers.partner_webhook_dispatcher.domain import (
     Claimed,
     Outcome,
@@ -63,6 +64,7 @@ class Desk:
             ("attempts_total", "delivered_total", "retried_total", "dead_total", "put_off_total"), 0
         )
         self.backlog: Mapping[str, float] = {}
+        self.awaited = Awaited()
 
     @property
     def is_open(self) -> bool:
@@ -151,6 +153,11 @@ class Desk:
             "disable_s": self.rules.disable_after_s,
             "probe_s": self.rules.probe_s,
         }
+
+    def recorded(self, claimed: Claimed, verdict: Verdict) -> None:
+        """The database knows how it went; tell who waits for the end."""
+        if verdict.status is not Status.PENDING:
+            self.awaited.ended(claimed.event_id)
 
     def put_off(self, claimed: Claimed, later: PutOff, *, now_s: float) -> None:
         """Note a refusal: nothing more is claimed for that partner until then."""

@@ -106,6 +106,7 @@ def _settle(shift: Shift, claimed: Claimed, result: Outcome | PutOff) -> None:
     verdict = judge(claimed, result, draw=random.random())
     settling = shift.desk.settled(claimed, result, verdict, now_s=now_s)
     database.execute(statements.SETTLE, settling)
+    shift.desk.recorded(claimed, verdict)
 
 
 def _rung(shift: Shift) -> None:

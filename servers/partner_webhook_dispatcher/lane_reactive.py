@@ -117,7 +117,9 @@ class ReactiveLane:
             return self._execute(statements.PUT_OFF, statements.putting_off(claimed, result))
         verdict = judge(claimed, result, draw=random.random())
         settling = self._desk.settled(claimed, result, verdict, now_s=now_s)
-        return self._execute(statements.SETTLE, settling)
+        return self._execute(statements.SETTLE, settling).do_on_next(
+            lambda _: self._desk.recorded(claimed, verdict)
+        )
 
     async def _rung(self) -> None:
         """Until something may be due or free."""

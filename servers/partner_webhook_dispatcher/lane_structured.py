@@ -93,6 +93,7 @@ class StructuredLane:
         verdict = judge(claimed, result, draw=random.random())
         settling = self.desk.settled(claimed, result, verdict, now_s=now_s)
         await self.database.execute(statements.SETTLE, settling)
+        self.desk.recorded(claimed, verdict)
 
     async def _rung(self) -> None:
         """Until something may be due or free."""

@@ -89,6 +89,9 @@ FROM partners
 WHERE partners.id = partner_id AND status = 'pending' AND (state = 'gone' OR (state = 'disabled'
     AND deliveries.created_at < now() - %(give_up_s)s * interval '1 second'))
 """
+_ENDED: LiteralString = (
+    "SELECT count(*) FROM deliveries WHERE event_id = %(id)s AND status <> 'pending'"
+)
 _BACKLOG: LiteralString = """
 SELECT count(*), coalesce(max(extract(epoch FROM now() - created_at)), 0)::double precision
 FROM deliveries WHERE status = 'pending'
@@ -154,6 +157,12 @@ class Office:
             return None
         rows = await self._database.fetch_all(_OF_EVENT, {"id": event_id})
         return {"id": row[0], "type": row[1], "deliveries": [_delivery(each) for each in rows]}
+
+    async def ended(self, event_id: str) -> int:
+        """How many of an event's deliveries are delivered or dead, whoever ended them."""
+        row = await self._database.fetch_one(_ENDED, {"id": event_id})
+        assert row is not None, "an aggregate has a row"
+        return int(row[0])
 
     async def delivery(self, delivery_id: int) -> dict[str, Any] | None:
         """A delivery and its attempts, oldest first."""

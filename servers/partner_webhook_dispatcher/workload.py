@@ -42,6 +42,7 @@ class WebhookWorkload:
                 event_type(draw.randrange(groups)),
                 order_data(draw.choice(history), f"{seed}-{number}"),
                 key=f"event-{seed}-{number}",
+                wait_s=int(parameters["wait_s"]),
             )
             for number in range(count)
         ]
@@ -77,12 +78,13 @@ def order_data(purchase: Purchase, name: str) -> dict[str, Any]:
     }
 
 
-def event_request(kind: str, data: dict[str, Any], *, key: str) -> Request:
-    """The request that publishes an event."""
+def event_request(kind: str, data: dict[str, Any], *, key: str, wait_s: int = 0) -> Request:
+    """The request that publishes an event, and waits so long for its end."""
+    waiting = (("Prefer", f"wait={wait_s}"),) if wait_s else ()
     return Request(
         method="POST",
         path="/events",
-        headers=(("Content-Type", "application/json"), (KEY_HEADER, key)),
+        headers=(("Content-Type", "application/json"), (KEY_HEADER, key), *waiting),
         body=json.dumps({"type": kind, "data": data}, separators=(",", ":")).encode(),
     )
 

@@ -22,8 +22,10 @@ def test_every_lane_delivers_signed_retries_and_gives_up_with_a_reason(
     secret = dispatcher.register("judge", f"{endpoint.url}/judge", types=["judged"])["secret"]
     dispatcher.register("down", f"{endpoint.url}/down", types=["judged"], retry={"attempts": 3})
     endpoint.answer = lambda received: (503 if received.path == "/down" else 204, {})
-    event = dispatcher.publish("judged", amount=1)
-    down, judge = dispatcher.settled(event)
+    order = {"type": "judged", "data": {"amount": 1}}
+    ended = dispatcher.http.post("/events", json=order, headers={"Prefer": "wait=9"}).json()
+    assert ended["ended"] == ended["deliveries"] == 2
+    down, judge = dispatcher.deliveries(event := ended["id"])
     assert (judge["status"], judge["attempts"]) == ("delivered", 1)
     assert (down["status"], down["attempts"]) == ("dead", 3)
     assert down["reason"] == "gave up after 3 attempts; the last: status 503"
@@ -47,6 +49,18 @@ def test_a_key_seen_before_is_the_same_event_and_a_different_one_under_it_is_ref
     assert first.json()["deliveries"] == 1
     assert (other.status_code, other.json()["field"]) == (422, "Idempotency-Key")
     endpoint.wait(1)
+
+
+def test_a_publisher_who_waits_is_answered_when_all_has_ended_or_his_patience_has(
+    start: Any, endpoint: Any
+):
+    http = start(partners=2, fanout=2, retry_base_ms=9_000.0, retry_ceiling_ms=9_000.0).http
+    event, prefer = {"type": "order.paid.g000", "data": {}}, {"Prefer": "respond-async, wait=10"}
+    done = http.post("/events", json=event, headers=prefer)
+    assert (done.status_code, done.json()["ended"]) == (200, 2)
+    endpoint.answer = lambda _: (500, {})
+    early = http.post("/events", json=event, headers={"Prefer": "wait=1"})
+    assert (early.status_code, early.json()["ended"]) == (202, 0)
 
 
 def test_while_a_secret_rotates_both_sign_and_then_only_the_new_one(start: Any, endpoint: Any):
@@ -149,9 +163,8 @@ def test_retry_after_is_honoured_and_holds_the_partners_other_deliveries_too(
     assert min(refused_s[1:]) - refused_s[0] >= 0.9
 
 
-@pytest.mark.parametrize("lane", LANES)
-def test_order_is_kept_where_asked_although_attempts_fail(lane: str, start: Any, endpoint: Any):
-    dispatcher = start(lane, ordered_partners=1, attempts=100)
+def test_order_is_kept_where_asked_although_attempts_fail(start: Any, endpoint: Any):
+    dispatcher = start("virtual", ordered_partners=1, attempts=100)
     fates = random.Random(4)
     endpoint.answer = lambda _: (500 if fates.random() < 0.4 else 200, {})
     published = [dispatcher.publish(number=number) for number in range(30)]
@@ -160,7 +173,7 @@ def test_order_is_kept_where_asked_although_attempts_fail(lane: str, start: Any,
     assert list(dict.fromkeys(each.id for each in endpoint.received)) == published
 
 
-@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("lane", ["threads", "reactive"])
 def test_the_claims_of_a_killed_dispatcher_return_and_another_delivers_them(
     lane: str, start: Any, endpoint: Any
 ):
