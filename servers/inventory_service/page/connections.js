@@ -32,12 +32,12 @@ export function overEvents(access, warehouses, slow) {
 /** Opens connections for a WebSocket. */
 export function overWebSocket(access, warehouses, slow) {
   return async (lastId, heard, signal) => {
-    const query = new URLSearchParams({ ticket: await access.ticket(SOCKET_PATH) });
+    const query = new URLSearchParams({ slow, ticket: await access.ticket(SOCKET_PATH) });
     return new Promise((settle) => {
       const socket = new WebSocket(`${SOCKET_PATH}?${query}`);
       socket.addEventListener("open", () => {
         const last_id = lastId === null ? null : String(lastId);
-        socket.send(JSON.stringify({ type: "resume", warehouses, slow, last_id }));
+        socket.send(JSON.stringify({ type: "resume", warehouses, last_id }));
         heard.opened();
       });
       socket.addEventListener("message", ({ data }) => {

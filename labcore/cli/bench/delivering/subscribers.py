@@ -95,7 +95,7 @@ class SocketSubscriber(Subscriber):
 
     def __init__(self, base_url: str, *, token: str, account: Account) -> None:
         super().__init__(account)
-        self._url = f"{base_url.replace('http:', 'ws:')}/stock/socket"
+        self._url = f"{base_url.replace('http:', 'ws:')}/stock/socket?slow={self.slow}"
         self._headers = {"Authorization": f"Bearer {token}"}
 
     async def listen(self) -> None:
@@ -130,7 +130,6 @@ class SocketSubscriber(Subscriber):
         resume = {
             "type": "resume",
             "warehouses": sorted(self.account.warehouses),
-            "slow": self.slow,
             "last_id": str(self.account.last_id or FROM_THE_BEGINNING),
         }
         await socket.send(json.dumps(resume))
