@@ -39,14 +39,12 @@ def run_chapter(
         def __init__(self, **traits: Any) -> None:
             super().__init__(**traits | {"transport": "ipc"})
 
-    given = dict(parameters or {})
     known = papermill.inspect_notebook(str(notebook))
-    strangers = sorted(set(given) - set(known))
-    if strangers:
-        there = ", ".join(known) or "none"
-        raise UsageError(
-            f"{Path(notebook).name} has no parameter {strangers[0]!r}; it has: {there}"
-        )
+    types = {name: str(facts["inferred_type_name"]) for name, facts in known.items()}
+    given = {
+        name: _typed(Path(notebook).name, name, value, types)
+        for name, value in (parameters or {}).items()
+    }
     executed = out / Path(notebook).name
     try:
         papermill.execute_notebook(
