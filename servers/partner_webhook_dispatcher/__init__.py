@@ -4,7 +4,9 @@ Its lanes differ in `lane_reactive`, `lane_structured` and `lane_blocking` (run 
 `virtual`) and in nothing else.
 """
 
-from labcore.lanes import Lane, Parameter, Scenario
+from labcore.lanes import Lane, Parameter, Peer, Scenario
+from servers.partner_webhook_dispatcher.checks import CHECKS
+from servers.partner_webhook_dispatcher.seeding import RECEIVER
 from servers.partner_webhook_dispatcher.statements import prepare
 from servers.partner_webhook_dispatcher.workload import WebhookWorkload
 
@@ -46,6 +48,12 @@ SCENARIO = Scenario(
         Parameter("partners", 20, "", "endpoints of the run", 1, 1_000),
         Parameter("fanout", 1, "", "partners that each event goes to", 1, 1_000),
         Parameter("ordered_partners", 0, "", "of them want their events in order", 0, 1_000),
+        Parameter("partner_ms", 20.0, "ms", "until a partner answers", 0, 60_000),
+        Parameter("slow_partners", 0, "", "of them answer after", 0, 1_000),
+        Parameter("slow_ms", 1_000.0, "ms", "instead", 0, 60_000),
+        Parameter("hanging_partners", 0, "", "of them never answer", 0, 1_000),
+        Parameter("failure_share", 0.0, "share", "of attempts answered with 503", 0, 1),
+        Parameter("fault_seed", 1, "", "seed of those", 0, 2**31 - 1),
         Parameter("wait_s", 10, "s", "publishers wait for delivery; 0: for storage", 0, 60),
         Parameter("concurrency", 256, "", "deliveries in hand at once", 1, 100_000),
         Parameter("bulkheads", True, "", "a bound of its own for each partner"),
@@ -68,7 +76,9 @@ SCENARIO = Scenario(
         Parameter("workers", 64, "threads", "that deliver in the lane `threads`", 1, 2_000),
         Parameter("db_pool", 10, "connections", "database pool", 1, 200),
     ),
+    peers=(Peer(RECEIVER, "servers.partner_webhook_dispatcher.receiver:build"),),
     prepare=prepare,
+    checks=CHECKS,
 )
 
 __all__ = ["SCENARIO"]

@@ -13,12 +13,10 @@ from servers.partner_webhook_dispatcher import SCENARIO, contract
 LANES = [lane.name for lane in SCENARIO.lanes]
 
 
-@pytest.mark.parametrize("lane", LANES)
-def test_every_lane_delivers_signed_retries_and_gives_up_with_a_reason(
-    lane: str, start: Any, endpoint: Any
+def test_a_stranger_verifies_what_is_delivered_and_every_attempt_is_on_record(
+    start: Any, endpoint: Any
 ):
-    """Also: a stranger verifies the signature, and one event keeps its id over all attempts."""
-    dispatcher = start(lane)
+    dispatcher = start()
     secret = dispatcher.register("judge", f"{endpoint.url}/judge", types=["judged"])["secret"]
     dispatcher.register("down", f"{endpoint.url}/down", types=["judged"], retry={"attempts": 3})
     endpoint.answer = lambda received: (503 if received.path == "/down" else 204, {})
@@ -173,19 +171,18 @@ def test_order_is_kept_where_asked_although_attempts_fail(start: Any, endpoint: 
     assert list(dict.fromkeys(each.id for each in endpoint.received)) == published
 
 
-@pytest.mark.parametrize("lane", ["threads", "reactive"])
 def test_the_claims_of_a_killed_dispatcher_return_and_another_delivers_them(
-    lane: str, start: Any, endpoint: Any
+    start: Any, endpoint: Any
 ):
     """Killed with attempts under way: each is sent again under the same id, by whoever is left."""
     held = threading.Event()
     endpoint.answer = lambda _: (200 if held.wait(10) else 500, {})
-    first = start(lane)
+    first = start()
     events = [first.publish(number=number) for number in range(8)]
     endpoint.wait(8)
     first.child.kill()
     held.set()
-    second = start(lane)
+    second = start()
     for event in events:
         assert second.settled(event)[0]["status"] == "delivered"
     assert Counter(each.id for each in endpoint.received) == dict.fromkeys(events, 2)
