@@ -1,0 +1,6 @@
+"""What the cells of the stream chapters call: small servers, real sockets, and everything that breaks them."""
+
+from labcore.learn.stream_labs.coming_back import Deliveries, Plan, break_stream
+from labcore.learn.stream_labs.guess import Guess, GuessScore, guess
+
+__all__ = ["Deliveries", "Guess", "GuessScore", "Plan", "break_stream", "guess"]

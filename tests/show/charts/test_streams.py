@@ -1,0 +1,34 @@
+import pandas as pd
+
+from labcore.show.charts.streams import deliveries
+
+
+def rows(**ids: list[int]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {"subscriber": name, "at_s": place / 10, "id": one, "kind": "departure"}
+            for name, all_ in ids.items()
+            for place, one in enumerate(all_)
+        ]
+    )
+
+
+def test_the_title_names_who_got_everything_once():
+    table = rows(now=[1, 3], start=[1, 1, 2, 3], last=[1, 2, 3])
+    chart = deliveries(table, [(0.1, "server killed")], published=3)
+    assert chart.title == "Only who came back last got every event exactly once"
+    assert chart.table.rows == (("now", 1, 0), ("start", 0, 1), ("last", 0, 0))
+    assert "now: 1 missing, 0 twice." in chart.alt
+    assert "server killed" in chart.svg()
+
+
+def test_nobody_and_everybody_have_words_of_their_own():
+    assert deliveries(rows(a=[1]), [], published=2).title.startswith("No subscriber")
+    assert deliveries(rows(a=[1, 2]), [], published=2).title.startswith("Every subscriber")
+
+
+def test_an_announced_loss_is_no_event():
+    table = pd.concat(
+        [rows(a=[1, 4]), pd.DataFrame([{"subscriber": "a", "at_s": 0.2, "id": 3, "kind": "gap"}])]
+    )
+    assert deliveries(table, [], published=4).table.rows == (("a", 2, 0),)
