@@ -18,6 +18,10 @@ ROOMS = sorted(
 # What other rooms may import by file: data that every floor above passes around.
 OPEN_FILES = {
     "labcore.lanes.contract",
+    "labcore.protocols.sse",  # a protocol is a door of its own: two of them may have a `Decoder`
+    "labcore.protocols.webhook",
+    "labcore.protocols.websocket",
+    "labcore.stores.event_log",
     "labcore.reactive.testing",
     "labcore.reactive.tck",
     "labcore.show.widgets",  # kept apart, so that the command line does not load ipywidgets
