@@ -1,0 +1,43 @@
+"""WebSocket: lifecycle, a server's socket, close codes.
+
+Source: RFC 6455; RFC 7692 (compression).
+"""
+
+from labcore.protocols.websocket.codes import (
+    Verdict,
+    check_close,
+    is_sendable,
+    judge_close,
+    judge_handshake,
+)
+from labcore.protocols.websocket.lifecycle import (
+    TRANSITIONS,
+    Act,
+    Acts,
+    Event,
+    Lifecycle,
+    Limits,
+    Role,
+    State,
+)
+from labcore.protocols.websocket.socket import HEARTBEAT, LISTENED_TO, Socket, encode_message
+
+__all__ = [
+    "HEARTBEAT",
+    "LISTENED_TO",
+    "TRANSITIONS",
+    "Act",
+    "Acts",
+    "Event",
+    "Lifecycle",
+    "Limits",
+    "Role",
+    "Socket",
+    "State",
+    "Verdict",
+    "check_close",
+    "encode_message",
+    "is_sendable",
+    "judge_close",
+    "judge_handshake",
+]
