@@ -1,8 +1,9 @@
-"""WebSocket: lifecycle, a server's socket, close codes.
+"""WebSocket: lifecycle, close codes, a server's socket, a reconnecting client.
 
 Source: RFC 6455; RFC 7692 (compression).
 """
 
+from labcore.protocols.websocket.client import Credentials, ResumingSocket
 from labcore.protocols.websocket.codes import (
     Verdict,
     check_close,
@@ -28,9 +29,11 @@ __all__ = [
     "TRANSITIONS",
     "Act",
     "Acts",
+    "Credentials",
     "Event",
     "Lifecycle",
     "Limits",
+    "ResumingSocket",
     "Role",
     "Socket",
     "State",
