@@ -6,6 +6,8 @@ delivery has a thread to itself, which waits for the rate, the endpoint and the 
 
 import logging
 import random
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 
@@ -33,12 +35,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """What the work is done with: the world, who delivers, and how an attempt is sent."""
+    """What the work is done with: the world, who delivers, how an attempt is sent, and how it is given up."""
 
     world: World
     couriers: BlockingExecutor
     send: Send
     desk: Desk
+    abandon: Callable[[Future[None]], object]
 
 
 def accept(shift: Shift, new: NewEvent) -> Accepted:
@@ -54,19 +57,28 @@ def accept(shift: Shift, new: NewEvent) -> Accepted:
 
 def dispatch(shift: Shift) -> None:
     """Claim and deliver until the desk closes and nothing is in hand."""
-    deliveries = set()
-    while shift.desk.is_open:
-        try:
-            for claimed in _claim(shift):
-                delivery = shift.couriers.submit(_deliver, shift, claimed)
-                deliveries.add(delivery)
-                delivery.add_done_callback(deliveries.discard)
-            _rung(shift)
-        except (LabError, psycopg.Error) as exc:
-            _log.warning("claiming waits for the database: %s", exc)
-            shift.world.sleep(RECOVER_S)
-    for delivery in list(deliveries):
-        delivery.result()
+    deliveries: set[Future[None]] = set()
+    try:
+        while shift.desk.is_open:
+            _round(shift, deliveries)
+        for delivery in list(deliveries):
+            delivery.result()
+    except BaseException:  # interrupted: nothing goes on that nobody waits for
+        for delivery in list(deliveries):
+            shift.abandon(delivery)
+        raise
+
+
+def _round(shift: Shift, deliveries: set[Future[None]]) -> None:
+    try:
+        for claimed in _claim(shift):
+            delivery = shift.couriers.submit(_deliver, shift, claimed)
+            deliveries.add(delivery)
+            delivery.add_done_callback(deliveries.discard)
+        _rung(shift)
+    except (LabError, psycopg.Error) as exc:
+        _log.warning("claiming waits for the database: %s", exc)
+        shift.world.sleep(RECOVER_S)
 
 
 def _claim(shift: Shift) -> list[Claimed]:

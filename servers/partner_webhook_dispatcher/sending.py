@@ -15,6 +15,7 @@ from labcore.kernel import LabError, utc_now
 from labcore.resilience import TimeLimitExceededError, parse_retry_after
 from labcore.virtual import await_, http_errors
 from servers.partner_webhook_dispatcher.domain import Call, Outcome
+from servers.partner_webhook_dispatcher.outbound import PlatformClient
 
 MOST_ANSWER_BYTES = 16 * 1024
 
@@ -57,21 +58,16 @@ def virtual_send(http: httpx.AsyncClient) -> Send:
     return lambda call: await_(_sent(send, call))
 
 
-def platform_send(http: httpx.Client) -> Send:
+def platform_send(http: PlatformClient) -> Send:
     """Attempts of platform threads, each blocked for its own."""
 
     def send(call: Call) -> Outcome:
         began_s = time.monotonic()
+        http.deadline.set(call.timeout_s)
         try:
             with (
                 http_errors("POST", call.url),
-                http.stream(
-                    "POST",
-                    call.url,
-                    content=call.body,
-                    headers=call.headers,
-                    timeout=call.timeout_s,
-                ) as reply,
+                http.stream("POST", call.url, content=call.body, headers=call.headers) as reply,
             ):
                 _drain(reply)
         except LabError as exc:

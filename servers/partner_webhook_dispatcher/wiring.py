@@ -4,6 +4,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -19,8 +20,8 @@ from labcore.virtual import (
     AsyncDatabase,
     BlockingExecutor,
     PlatformThreadExecutor,
+    VirtualFuture,
     VirtualThreadExecutor,
-    async_http_client,
     platform_world,
     virtual_world,
 )
@@ -33,6 +34,7 @@ from servers.partner_webhook_dispatcher.lane_blocking import Shift
 from servers.partner_webhook_dispatcher.lane_reactive import ReactiveLane
 from servers.partner_webhook_dispatcher.lane_structured import StructuredLane
 from servers.partner_webhook_dispatcher.office import Office
+from servers.partner_webhook_dispatcher.outbound import PlatformClient, async_client
 from servers.partner_webhook_dispatcher.seeding import seed
 from servers.partner_webhook_dispatcher.sending import async_send, platform_send, virtual_send
 
@@ -65,7 +67,7 @@ class OpenLane:
     office: Office
 
 
-Opener = Callable[[str, Desk, Values], AbstractAsyncContextManager[tuple[Handlers, Gauges]]]
+Opener = Callable[[str, Desk, Lab, Values], AbstractAsyncContextManager[tuple[Handlers, Gauges]]]
 
 
 def desk_of(setting: ServiceSetting) -> Desk:
@@ -117,7 +119,7 @@ async def open_lane(setting: ServiceSetting, desk: Desk, lab: Lab) -> AsyncItera
         raise UsageError("the dispatcher needs a database URL")
     async with (
         AsyncDatabase(url, size=OFFICE_CONNECTIONS) as database,
-        OPENERS[setting.lane](url, desk, setting.parameters) as (handlers, gauges),
+        OPENERS[setting.lane](url, desk, lab, setting.parameters) as (handlers, gauges),
         anyio.create_task_group() as group,
     ):
         office = Office(database, desk)
@@ -168,9 +170,9 @@ async def _dispatch(dispatch: Callable[[], Awaitable[None]], ended: asyncio.Even
 
 @asynccontextmanager
 async def _open_reactive(
-    url: str, desk: Desk, values: Values
+    url: str, desk: Desk, lab: Lab, values: Values
 ) -> AsyncIterator[tuple[Handlers, Gauges]]:
-    async with _asynchronous(url, values) as (database, http):
+    async with _asynchronous(url, lab, values) as (database, http):
         concurrency = int(values["concurrency"])
         lane = ReactiveLane(database, async_send(http), desk=desk, concurrency=concurrency)
         yield lane, database.gauges
@@ -178,51 +180,59 @@ async def _open_reactive(
 
 @asynccontextmanager
 async def _open_structured(
-    url: str, desk: Desk, values: Values
+    url: str, desk: Desk, lab: Lab, values: Values
 ) -> AsyncIterator[tuple[Handlers, Gauges]]:
-    async with _asynchronous(url, values) as (database, http):
+    async with _asynchronous(url, lab, values) as (database, http):
         yield StructuredLane(database, async_send(http), desk), database.gauges
 
 
 @asynccontextmanager
 async def _asynchronous(
-    url: str, values: Values
+    url: str, lab: Lab, values: Values
 ) -> AsyncIterator[tuple[AsyncDatabase, httpx.AsyncClient]]:
     size = int(values["db_pool"])
-    async with AsyncDatabase(url, size=size) as database, async_http_client() as http:
+    connections = int(values["concurrency"])
+    async with (
+        AsyncDatabase(url, size=size) as database,
+        async_client(lab.receivers, connections=connections) as http,
+    ):
         yield database, http
 
 
 @asynccontextmanager
 async def _open_threads(
-    url: str, desk: Desk, values: Values
+    url: str, desk: Desk, lab: Lab, values: Values
 ) -> AsyncIterator[tuple[Handlers, Gauges]]:
     pool, workers = int(values["db_pool"]), int(values["workers"])
-    limits = httpx.Limits(max_connections=workers, max_keepalive_connections=workers)
-    with httpx.Client(limits=limits, trust_env=False) as http:
+    with PlatformClient(lab.receivers, connections=workers) as http:
         async with platform_world(database_url=url, pool_size=pool, fork_workers=1) as world:
             with (
                 PlatformThreadExecutor(pool + 1, name="clerk") as clerks,  # one of them claims
                 PlatformThreadExecutor(workers, name="courier") as couriers,
             ):
-                handlers = BlockingHandlers(
-                    clerks, Shift(world, couriers, platform_send(http), desk)
-                )
+                shift = Shift(world, couriers, platform_send(http), desk, Future.cancel)
+                handlers = BlockingHandlers(clerks, shift)
                 yield handlers, handlers.gauges
 
 
 @asynccontextmanager
 async def _open_virtual(
-    url: str, desk: Desk, values: Values
+    url: str, desk: Desk, lab: Lab, values: Values
 ) -> AsyncIterator[tuple[Handlers, Gauges]]:
     async with (
         virtual_world(database_url=url, pool_size=int(values["db_pool"])) as world,
-        async_http_client() as http,
+        async_client(lab.receivers, connections=int(values["concurrency"])) as http,
     ):
         couriers = VirtualThreadExecutor(name="courier")
         clerks = VirtualThreadExecutor(name="clerk")
-        handlers = BlockingHandlers(clerks, Shift(world, couriers, virtual_send(http), desk))
+        shift = Shift(world, couriers, virtual_send(http), desk, _interrupt)
+        handlers = BlockingHandlers(clerks, shift)
         yield handlers, handlers.gauges
+
+
+def _interrupt(delivery: Future[None]) -> None:
+    assert isinstance(delivery, VirtualFuture)
+    delivery.interrupt()
 
 
 OPENERS: Mapping[str, Opener] = {

@@ -203,10 +203,11 @@ def test_an_orderly_stop_finishes_what_is_in_hand(lane: str, start: Any, endpoin
     assert len(endpoint.received) == 4
 
 
-def test_an_orderly_stop_gives_back_what_it_cannot_finish(start: Any, endpoint: Any):
+@pytest.mark.parametrize("lane", ["reactive", "virtual"])
+def test_an_orderly_stop_gives_back_what_it_cannot_finish(lane: str, start: Any, endpoint: Any):
     begun = threading.Event()
     endpoint.answer = lambda _: (200 if begun.wait(15) else 500, {})
-    first = start(timeout_ms=10_000.0, lease_s=60.0)
+    first = start(lane, timeout_ms=10_000.0, lease_s=60.0)
     event = first.publish()
     endpoint.wait(1)
     first.child.stop()
