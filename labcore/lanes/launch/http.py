@@ -25,6 +25,7 @@ from labcore.lanes.launch.context import ChildContext
 from labcore.lanes.launch.guard import DEADLINE_S, guarded
 from labcore.lanes.launch.process import Child, EventHandler
 from labcore.lanes.launch.sampler import Sampler
+from labcore.lanes.launch.sockets import WEBSOCKETS
 from labcore.lanes.launch.target import load_target
 
 TARGET = f"{__name__}:run"
@@ -219,6 +220,7 @@ def _config(app: Surroundings, setting: Mapping[str, Any]) -> uvicorn.Config:
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=STOP_PATIENCE_S,
+        **WEBSOCKETS,
     )
 
 
