@@ -2,5 +2,16 @@
 
 from labcore.learn.stream_labs.coming_back import Deliveries, Plan, break_stream
 from labcore.learn.stream_labs.guess import Guess, GuessScore, guess
+from labcore.learn.stream_labs.lives import Life, Lives, nine_lives
 
-__all__ = ["Deliveries", "Guess", "GuessScore", "Plan", "break_stream", "guess"]
+__all__ = [
+    "Deliveries",
+    "Guess",
+    "GuessScore",
+    "Life",
+    "Lives",
+    "Plan",
+    "break_stream",
+    "guess",
+    "nine_lives",
+]

@@ -115,8 +115,7 @@ class Relay:
             setattr(said, way, kept + data[: KEPT_BYTES - len(kept)])
             writer.write(data)
             await writer.drain()
-        with suppress(OSError):
-            await writer.drain()
+        await self._flowing.wait()  # nobody hears of an end through a silent network either
 
 
 @asynccontextmanager

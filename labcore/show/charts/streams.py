@@ -9,6 +9,7 @@ from labcore.show.charts.figure import Chart, Table, corner_note, house_style, n
 from labcore.show.palette import ALARM, FOREIGN_STYLES, MUTED
 from labcore.show.words import listed
 
+_OPEN = FOREIGN_STYLES[1]
 Trouble = tuple[float, str]  # seconds since the beginning, what happened
 
 
@@ -55,6 +56,62 @@ def deliveries(rows: pd.DataFrame, troubles: Sequence[Trouble], *, published: in
         table=Table(
             ("subscriber", "missing", "twice"),
             tuple((name, missing, twice) for name, (missing, twice) in lost.items()),
+        ),
+    )
+
+
+LOST = 1006  # what a client holds when nobody said goodbye
+
+
+def connection_lives(rows: pd.DataFrame) -> Chart:
+    """How long each connection was open, and the number that its client holds in the end.
+
+    Args:
+        rows: `name`, `open_s`, `end_s` since the handshake began, `number` (the close code, or the HTTP status where
+            `connected` is false).
+    """
+    silent = [str(name) for name in rows.name[rows.number == LOST]]
+    with house_style():
+        figure, ((axes,),) = new_figure(height_in=0.9 + 0.32 * len(rows))
+        places = range(len(rows))
+        colors = [ALARM[0] if number == LOST else _OPEN.color for number in rows.number]
+        axes.barh(places, rows.end_s - rows.open_s, left=rows.open_s, height=0.5, color=colors)
+        for place, row in zip(places, rows.itertuples(), strict=True):
+            said = f"{row.number}" if row.connected else f"HTTP {row.number}, never open"
+            axes.annotate(
+                said,
+                (row.end_s, place),
+                xytext=(4, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=8,
+            )
+        axes.set_yticks(list(places), list(rows.name))
+        axes.invert_yaxis()
+        axes.set_xlim(0, float(rows.end_s.max()) * 1.25)
+        axes.set(xlabel="time since the handshake began, s")
+        axes.grid(visible=False, axis="y")
+        corner_note(figure, "a bar is an open connection; the number is what its client holds")
+    title = (
+        f"{len(silent)} of {len(rows)} connections end without a word: {listed(silent)}"
+        if silent
+        else "Every connection ends with a word"
+    )
+    return Chart(
+        name="lives",
+        title=title,
+        alt=f"{title}. "
+        + " ".join(
+            f"{row.name}: {row.number} after {row.end_s:.2f} s." for row in rows.itertuples()
+        ),
+        reading="1006 is never sent: it is the client's own word for an end without a close frame.",
+        figure=figure,
+        table=Table(
+            ("connection", "number", "open, s"),
+            tuple(
+                (str(row["name"]), int(row["number"]), round(row["end_s"] - row["open_s"], 2))
+                for row in rows.to_dict(orient="records")
+            ),
         ),
     )
 

@@ -1,6 +1,6 @@
 import pandas as pd
 
-from labcore.show.charts.streams import deliveries
+from labcore.show.charts.streams import connection_lives, deliveries
 
 
 def rows(**ids: list[int]) -> pd.DataFrame:
@@ -32,3 +32,20 @@ def test_an_announced_loss_is_no_event():
         [rows(a=[1, 4]), pd.DataFrame([{"subscriber": "a", "at_s": 0.2, "id": 3, "kind": "gap"}])]
     )
     assert deliveries(table, [], published=4).table.rows == (("a", 2, 0),)
+
+
+def test_lives_that_end_without_a_word_are_named():
+    table = pd.DataFrame(
+        {
+            "name": ["no token", "goodbye", "killed"],
+            "open_s": [0.1, 0.1, 0.1],
+            "end_s": [0.1, 0.2, 0.5],
+            "number": [401, 1000, 1006],
+            "connected": [False, True, True],
+        }
+    )
+    chart = connection_lives(table)
+    assert chart.title == "1 of 3 connections end without a word: killed"
+    assert chart.table.rows[2] == ("killed", 1006, 0.4)
+    assert "HTTP 401, never open" in chart.svg()
+    assert connection_lives(table[:2]).title == "Every connection ends with a word"
