@@ -4,7 +4,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -41,30 +41,33 @@ def send(request: pytest.FixtureRequest) -> Sending:
     return chosen
 
 
-@pytest.fixture
-def dripping() -> Iterator[int]:
-    """The port of an endpoint that sends a header for ever, a byte at a time."""
-    stop = threading.Event()
-
-    def drip() -> None:
-        connection, _ = listener.accept()
-        with closing(connection):
-            connection.sendall(b"HTTP/1.1 200 OK\r\nX-Long: ")
-            while not stop.wait(0.05):
-                connection.send(b"x", socket.MSG_NOSIGNAL)
+@contextmanager
+def _misbehaving(play: Callable[[socket.socket], None]) -> Iterator[int]:
+    """The port of an endpoint that plays so with its first connection, until it is left."""
 
     def tolerant() -> None:
-        try:
-            drip()
-        except ConnectionError:
-            return  # the client has given up
+        connection, _ = listener.accept()
+        with closing(connection), suppress(ConnectionError):
+            play(connection)
 
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         thread = threading.Thread(target=tolerant)
         thread.start()
         yield listener.getsockname()[1]
-        stop.set()
         thread.join()
+
+
+def _drip(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nX-Long: ")
+    left = threading.Event()
+    while not left.wait(0.05):
+        connection.sendall(b"x")
+
+
+def _flood(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n")
+    while True:
+        connection.sendall(b"x" * 65_536)
 
 
 def _call(url: str, *, timeout_s: float = 5.0) -> Call:
@@ -87,10 +90,17 @@ def test_a_redirect_is_an_answer_and_is_not_followed(send: Sending, endpoint: An
     assert len(endpoint.received) == 1
 
 
-def test_an_answer_that_drips_is_cut_off_at_the_time_limit(send: Sending, dripping: int):
-    call = _call(f"http://127.0.0.1:{dripping}/", timeout_s=0.3)
-    outcome = send(call, [("127.0.0.1", dripping)])
+def test_an_answer_that_drips_is_cut_off_at_the_time_limit(send: Sending):
+    with _misbehaving(_drip) as port:
+        call = _call(f"http://127.0.0.1:{port}/", timeout_s=0.3)
+        outcome = send(call, [("127.0.0.1", port)])
     assert outcome.error == "no answer in time"
+
+
+def test_of_an_answer_without_end_only_the_beginning_is_read(send: Sending):
+    with _misbehaving(_flood) as port:
+        outcome = send(_call(f"http://127.0.0.1:{port}/"), [("127.0.0.1", port)])
+    assert outcome.status == 200
 
 
 def test_nobody_there_is_an_attempt_without_an_answer(send: Sending):
