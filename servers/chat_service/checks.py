@@ -265,11 +265,11 @@ def who_has_left_is_let_go(site: Site) -> None:
     room = unique("room")
     with Visitors(site) as visitors, ExitStack() as stack:
         members = [visitors.member() for _ in range(4)]
-        before = visitors.stats()["streams"]
+        until(lambda: visitors.stats()["streams"] == 0, "a house without listeners")
         everybody(stack, members, room)
-        until(lambda: visitors.stats()["streams"] == before + 4, "four streams more")
+        until(lambda: visitors.stats()["streams"] == 4, "four streams")
         stack.close()
-        until(lambda: visitors.stats()["streams"] == before, "four streams less")
+        until(lambda: visitors.stats()["streams"] == 0, "no stream")
 
 
 def what_was_accepted_survives_a_kill(site: Site) -> None:

@@ -92,7 +92,8 @@ class EventsResponse(Response):
             group.start_soon(outlet.until_gone, receive)
             await outlet.pour(self._produce)
             group.cancel_scope.cancel()
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        if not outlet.gone:  # one that does not read would hold this as well; uvicorn cuts it
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _head(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})

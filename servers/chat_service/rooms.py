@@ -16,6 +16,7 @@ from enum import Enum
 from typing import Final
 
 from labcore.stores.event_log import Event
+from servers.chat_service.contract import TRY_LATER
 from servers.chat_service.domain import Slow
 from servers.chat_service.entries import Entry, entry_of, gap
 
@@ -65,7 +66,7 @@ class Room:
             self._tail.extend(entries)
             self.last_id = entries[-1].id
         for session in tuple(self.sessions):
-            session.wake()
+            session.grown()
 
     def after(self, last_id: int) -> list[Entry] | None:
         """What follows in memory; None where that does not reach back so far."""
@@ -104,12 +105,11 @@ class Session:
         """What there is to do; the entries it gives are the subscriber's from then on."""
         if self.reason is not None:
             return END
-        missing = self.room.last_id - self.after_id
-        if missing <= 0:
+        if self.after_id >= self.room.last_id:
             self._caught_up = True
             return WAIT
-        if self._caught_up and missing > self._most_behind:
-            return self._too_slow()
+        if self._overtaken:
+            return self._sent([gap(self.after_id + 1, self.room.last_id)])
         entries = self.room.after(self.after_id)
         if entries is None:
             return READ
@@ -123,6 +123,14 @@ class Session:
             found.insert(0, gap(self.after_id + 1, first - 1))
         return self._sent(found)
 
+    def grown(self) -> None:
+        """There is more. One that may not fall so far behind ends, even while its write is held."""
+        if self._overtaken and self._slow is Slow.DISCONNECT:
+            self.behind = True
+            self.end(TRY_LATER)
+        else:
+            self.wake()
+
     def end(self, reason: int) -> None:
         """No more; the first reason counts."""
         if self.reason is None:
@@ -130,13 +138,11 @@ class Session:
             self.wake()
             self.on_end()
 
+    @property
+    def _overtaken(self) -> bool:
+        return self._caught_up and self.room.last_id - self.after_id > self._most_behind
+
     def _sent(self, entries: Sequence[Entry]) -> Look:
         if entries:
             self.after_id = entries[-1].id
         return Look(Step.SEND, entries)
-
-    def _too_slow(self) -> Look:
-        if self._slow is Slow.DISCONNECT:
-            self.behind = True
-            return END
-        return self._sent([gap(self.after_id + 1, self.room.last_id)])
