@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from labcore.kernel import LabError
 from labcore.lanes import Service, ServiceSetting
-from servers.order_service import contract, listing
+from servers.order_service import contract, listing, openapi
 from servers.order_service.admission import Admission
 from servers.order_service.domain import NewOrder, Order
 from servers.order_service.streaming import Streamed, Streams
@@ -98,6 +98,10 @@ class OrderService:
         """`GET /healthz`."""
         return _reply(contract.Answer(200, {"status": "ok", "lane": self._setting.lane}))
 
+    async def describe(self, request: Request) -> Response:  # noqa: ARG002 - Starlette's signature
+        """`GET /openapi.json`."""
+        return _reply(contract.Answer(200, openapi.document()))
+
     def gauges(self) -> Mapping[str, float]:
         """Orders inside and in line, payment calls under way, and what the lane tells of its pools."""
         inner = {} if self._opened is None else self._opened.gauges()
@@ -153,6 +157,7 @@ def build(setting: ServiceSetting) -> Service:
             Route("/orders/{id}", service.show, methods=["GET"]),
             Route("/products/{sku}", service.show_product, methods=["GET"]),
             Route("/healthz", service.healthy, methods=["GET"]),
+            Route("/openapi.json", service.describe, methods=["GET"]),
         ],
         lifespan=service.lifespan,
         exception_handlers={

@@ -5,6 +5,7 @@
     GET  /orders/{id}     the stored order, whatever became of it
     GET  /products/{sku}  price and stock
     GET  /healthz         alive
+    GET  /openapi.json    this, for programs (see `openapi`)
 
 Errors are problem documents (`application/problem+json`); `field` names what was wrong, as a JSON
 pointer (`#/lines/0/quantity`) or the name of a header. A repeated key gets the first answer again.
@@ -110,6 +111,12 @@ def problem(
         **members,
     }
     return Answer(status, document, headers or {})
+
+
+def pattern_of(name: str) -> str:
+    """What a key, a SKU, an order's id or a payment token looks like, as OpenAPI writes patterns."""
+    patterns = {"key": _KEY, "sku": _SKU, "order": _ORDER_ID, "token": _TOKEN}
+    return f"^{patterns[name].pattern}$"
 
 
 def shed() -> Answer:
