@@ -2,7 +2,7 @@
 
 from labcore.learn.stream_labs.coming_back import Deliveries, Plan, break_stream
 from labcore.learn.stream_labs.guess import Guess, GuessScore, guess
-from labcore.learn.stream_labs.lives import Life, Lives, nine_lives
+from labcore.learn.stream_labs.lives import Life, Lives, nine_lives, transitions
 
 __all__ = [
     "Deliveries",
@@ -14,4 +14,5 @@ __all__ = [
     "break_stream",
     "guess",
     "nine_lives",
+    "transitions",
 ]

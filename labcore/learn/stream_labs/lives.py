@@ -23,6 +23,7 @@ from labcore.kernel import PeerError, UsageError
 from labcore.lanes import Child
 from labcore.learn.stream_labs.relay import Conversation, Relay, relay
 from labcore.learn.stream_labs.switchboard import FLOOD, MOST_MESSAGE_BYTES, ORIGIN, TARGET
+from labcore.protocols.websocket import TRANSITIONS, Role
 
 LONG, SHORT = "a-long-token", "a-short-token"
 START_S: Final = 30.0
@@ -138,6 +139,25 @@ async def nine_lives(*, token_s: float = 0.5) -> Lives:
     finally:
         for server in (first, second):
             await anyio.to_thread.run_sync(server.child.stop)
+
+
+def transitions() -> pd.DataFrame:
+    """A client's life as the library's own table has it: for each state and event, the next state and what to do.
+
+    Only the events that change something are listed.
+    """
+    return pd.DataFrame(
+        [
+            {
+                "state": state.name,
+                "event": event.value,
+                "next": then.name,
+                "to do": ", ".join(act.value for act in acts),
+            }
+            for (state, event), (then, acts) in TRANSITIONS[Role.CLIENT].items()
+            if then is not state or acts
+        ]
+    )
 
 
 class _Server:

@@ -1,7 +1,7 @@
 import pytest
 
 from labcore.kernel import UsageError
-from labcore.learn.stream_labs import nine_lives
+from labcore.learn.stream_labs import nine_lives, transitions
 
 
 @pytest.mark.slow
@@ -33,3 +33,10 @@ async def test_each_life_ends_with_the_number_that_its_story_deserves():
 async def test_a_token_for_ever_is_refused():
     with pytest.raises(UsageError, match="token_s=60"):
         await nine_lives(token_s=60)
+
+
+def test_the_table_of_states_leads_from_connecting_to_closed():
+    table = transitions()
+    assert {"CONNECTING", "OPEN", "CLOSING"} == set(table.state)
+    assert table[table.event == "opened"].next.tolist() == ["OPEN"]
+    assert "CLOSED" in set(table.next)
