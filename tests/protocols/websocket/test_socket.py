@@ -91,6 +91,15 @@ async def test_messages_arrive_one_by_one_and_in_order(endpoint_server: Opener):
         assert service.openings == [{"type": "resume", "last_id": "17"}]
 
 
+async def test_a_burst_that_fills_the_socket_midway_stays_whole(endpoint_server: Opener):
+    service = Service()
+    async with subscribed(endpoint_server, service) as (client, _):
+        for burst in range(3):
+            numbers = range(500 * burst, 500 * (burst + 1))
+            service.publish(*numbers, padding="x" * 4_096)
+            assert await ids(client, 500) == list(numbers)
+
+
 async def test_a_hub_that_ends_sends_what_is_queued_and_then_1001(endpoint_server: Opener):
     service = Service()
     async with subscribed(endpoint_server, service) as (client, _):
