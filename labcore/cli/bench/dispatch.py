@@ -46,9 +46,9 @@ VALUES: Final[Values] = {
     "lease_s": 5.0,
     "breaker_wait_ms": 500.0,
     "disable_after_failures": 20,
-    "disable_after_s": 5.0,
+    "disable_after_s": 4.0,
     "probe_s": 1.0,
-    "give_up_s": 10.0,
+    "give_up_s": 6.0,
     "workers": 128,
 }
 _ENDS: Final = "SELECT event_id, partner_id, status, reason FROM deliveries"
