@@ -41,7 +41,7 @@ def run(*, quick: bool) -> pd.DataFrame:
     sent back; `wire_bytes` what it is on the way back, of `text_bytes`; `kb_per_connection` the growth of the server's
     memory. Not gated on: NON-STRICT cases, which vary with timing.
     """
-    connections, messages = (20, 50) if quick else (100, 300)
+    connections, messages = (50, 200) if quick else (100, 300)
     cases = CORE if quick else (*CORE, LIMITS)
     judged = {engine: conformance(engine, cases) for engine in ENGINES}
     rows = [

@@ -156,7 +156,7 @@ async def test_waits_grow_while_the_server_is_overloaded_even_if_messages_came(
     failures: list[int] = []
 
     class Noted(Reconnection):
-        def wait_s(self, count: int, *, retry_ms: int | None, draw: float) -> float:  # noqa: ARG002
+        def wait_s(self, count: int, *, retry_ms: int | None, draw: float) -> float:  # noqa: ARG002 - Reconnection's shape
             failures.append(count)
             return 0
 
