@@ -9,7 +9,7 @@
     GET    /rooms/{room}/events     server-sent events; Last-Event-ID or ?last_id=; ?slow=disconnect|drop
     GET    /rooms/{room}/socket     the same over WebSocket, in both directions
     POST   /tickets                 {path}: one use, for browsers, as ?ticket=
-    POST   /tokens                  the lab's: {subject, scope, ttl_s}
+    POST   /tokens                  {subject, scope, ttl_s}: in a lab only, where `lab.<member>` is a token, too
     DELETE /tokens                  ends the token that is presented, and its streams
 
 Events are JSON objects with a `type`: `message` (id, room, member, client_id, text, published_ns),

@@ -94,13 +94,18 @@ class Doorman:
         for end in tuple(self._ends.get(granted.jti, ())):
             end()
 
-    @contextmanager
-    def place(self, granted: Pass, end: Callable[[], object]) -> Iterator[None]:
-        """A stream's place; `end` is called when its token ends. Raises: FullError."""
+    def check_place(self, granted: Pass) -> None:
+        """Whether there is a place, before anything is done for it. Raises: FullError."""
         who = granted.subject
         if self._streams.total() >= self._most or self._streams[who] >= self._most_each:
             self.refused_total += 1
             raise FullError
+
+    @contextmanager
+    def place(self, granted: Pass, end: Callable[[], object]) -> Iterator[None]:
+        """A stream's place; `end` is called when its token ends. Raises: FullError."""
+        self.check_place(granted)  # others may have come since
+        who = granted.subject
         self._streams[who] += 1
         ends = self._ends.setdefault(granted.jti, set())
         ends.add(end)

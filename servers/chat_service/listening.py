@@ -40,6 +40,7 @@ class Visits:
         Raises: FullError without a place; PeerError, RefusedError when the database is lost or busy.
         """
         lane = self._lane
+        lane.doorman.check_place(granted)
         async with lane.feed.room(room) as followed:
             opening = await lane.handlers.enter(room, granted.subject)
             session = Session(
@@ -75,7 +76,11 @@ class EventsResponse(Response):
         self._failed = failed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve the visit to its end."""
+        """Serve the visit to its end. A HEAD gets the headers alone."""
+        if scope["method"] == "HEAD":
+            await self._head(send)
+            await send({"type": "http.response.body", "body": b""})
+            return
         try:
             async with self._visit as session:
                 await self._serve(session, receive, send)
