@@ -11,6 +11,7 @@ from labcore.learn.chapters import run_chapter
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 SMALL: dict[str, dict[str, Any]] = {
+    "02_streaming_inventory": {"duration_s": 1.5},
     "06_lab_websocket_lifecycle": {"token_s": 0.2},
     "07_lab_sse_last_event_id": {"events": 20, "interval_ms": 20.0, "keep": 2},
 }

@@ -1,11 +1,11 @@
 """Streams of events: what reached whom and when, and how connections lived and ended."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
 
-from labcore.show.charts.figure import Chart, Table, corner_note, house_style, new_figure
+from labcore.show.charts.figure import Chart, Table, corner_note, house_style, new_figure, plain_log
 from labcore.show.palette import ALARM, FOREIGN_STYLES, MUTED
 from labcore.show.words import listed
 
@@ -56,6 +56,50 @@ def deliveries(rows: pd.DataFrame, troubles: Sequence[Trouble], *, published: in
         table=Table(
             ("subscriber", "missing", "twice"),
             tuple((name, missing, twice) for name, (missing, twice) in lost.items()),
+        ),
+    )
+
+
+def staleness(rows: pd.DataFrame, wrong: Mapping[str, int]) -> Chart:
+    """How old each event was when it reached each subscriber, over time.
+
+    Args:
+        rows: `subscriber`, `at_s`, `age_ms`.
+        wrong: by subscriber, how many quantities it has wrong in the end.
+    """
+    oldest = {name: float(rows.age_ms[rows.subscriber == name].max()) for name in wrong}
+    with house_style():
+        figure, ((axes,),) = new_figure(height_in=3.2)
+        for place, name in enumerate(wrong):
+            mine = rows[rows.subscriber == name]
+            style = FOREIGN_STYLES[place % len(FOREIGN_STYLES)]
+            axes.plot(mine.at_s, mine.age_ms, style.marker, color=style.color, ms=2.5, label=name)
+        plain_log(axes, "y")
+        axes.set(xlabel="time since the first sale, s", ylabel="age on arrival, ms")
+        axes.legend(loc="lower right", ncols=2)
+        corner_note(figure, "each point an event received; one run")
+    mistaken = [name for name, count in wrong.items() if count]
+    right = [name for name, count in wrong.items() if not count]
+    title = (
+        f"In the end {listed(right)} have the stock right; {listed(mistaken)} wrong"
+        if right and mistaken
+        else (
+            "In the end everybody knows the stock" if right else "In the end nobody knows the stock"
+        )
+    )
+    return Chart(
+        name="staleness",
+        title=title,
+        alt=f"{title}. "
+        + " ".join(
+            f"{name}: {count} wrong, oldest news {oldest[name]:.0f} ms."
+            for name, count in wrong.items()
+        ),
+        reading="A row of points that climbs is a subscriber that falls further behind with every second.",
+        figure=figure,
+        table=Table(
+            ("subscriber", "wrong in the end", "oldest news, ms"),
+            tuple((name, count, round(oldest[name], 1)) for name, count in wrong.items()),
         ),
     )
 

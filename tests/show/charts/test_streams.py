@@ -1,6 +1,6 @@
 import pandas as pd
 
-from labcore.show.charts.streams import connection_lives, deliveries
+from labcore.show.charts.streams import connection_lives, deliveries, staleness
 
 
 def rows(**ids: list[int]) -> pd.DataFrame:
@@ -49,3 +49,14 @@ def test_lives_that_end_without_a_word_are_named():
     assert chart.table.rows[2] == ("killed", 1006, 0.4)
     assert "HTTP 401, never open" in chart.svg()
     assert connection_lives(table[:2]).title == "Every connection ends with a word"
+
+
+def test_staleness_says_who_knows_the_stock_in_the_end():
+    table = pd.DataFrame(
+        {"subscriber": ["quick", "slow"], "at_s": [0.1, 0.2], "age_ms": [1.0, 900.0]}
+    )
+    chart = staleness(table, {"quick": 0, "slow": 3})
+    assert chart.title == "In the end quick have the stock right; slow wrong"
+    assert chart.table.rows[1] == ("slow", 3, 900.0)
+    assert staleness(table, {"quick": 0}).title == "In the end everybody knows the stock"
+    assert staleness(table, {"slow": 1}).title == "In the end nobody knows the stock"
