@@ -69,14 +69,18 @@ def staleness(rows: pd.DataFrame, wrong: Mapping[str, int]) -> Chart:
     """
     oldest = {name: float(rows.age_ms[rows.subscriber == name].max()) for name in wrong}
     with house_style():
-        figure, ((axes,),) = new_figure(height_in=3.2)
-        for place, name in enumerate(wrong):
+        figure, grid = new_figure(
+            len(wrong), 1, height_in=0.6 + 1.0 * len(wrong), sharex=True, sharey=True
+        )
+        for place, ((name, count), (axes,)) in enumerate(zip(wrong.items(), grid, strict=True)):
             mine = rows[rows.subscriber == name]
             style = FOREIGN_STYLES[place % len(FOREIGN_STYLES)]
-            axes.plot(mine.at_s, mine.age_ms, style.marker, color=style.color, ms=2.5, label=name)
-        plain_log(axes, "y")
-        axes.set(xlabel="time since the first sale, s", ylabel="age on arrival, ms")
-        axes.legend(loc="lower right", ncols=2)
+            axes.plot(mine.at_s, mine.age_ms, style.marker, color=style.color, ms=2.5)
+            axes.set(
+                ylabel="age, ms", title=f"{name}: {len(mine)} events, {count} wrong in the end"
+            )
+        plain_log(grid[0][0], "y")
+        grid[-1][0].set_xlabel("time since the first sale, s")
         corner_note(figure, "each point an event received; one run")
     mistaken = [name for name, count in wrong.items() if count]
     right = [name for name, count in wrong.items() if not count]
@@ -95,7 +99,7 @@ def staleness(rows: pd.DataFrame, wrong: Mapping[str, int]) -> Chart:
             f"{name}: {count} wrong, oldest news {oldest[name]:.0f} ms."
             for name, count in wrong.items()
         ),
-        reading="A row of points that climbs is a subscriber that falls further behind with every second.",
+        reading="Age on arrival: points that climb are a subscriber that falls further behind with every second.",
         figure=figure,
         table=Table(
             ("subscriber", "wrong in the end", "oldest news, ms"),
