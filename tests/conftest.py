@@ -6,7 +6,6 @@ import pytest
 
 from labcore.lanes import DatabaseServer
 
-
 BROWSER_S = 90  # the first start of Chromium on a machine just set up took more than 20
 
 
