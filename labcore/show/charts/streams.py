@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 
-from labcore.show.charts.figure import Chart, Table, corner_note, house_style, new_figure, plain_log
+from labcore.show.charts.figure import Chart, Table, corner_note, house_style, new_figure
 from labcore.show.palette import ALARM, FOREIGN_STYLES, MUTED
 from labcore.show.words import listed
 
@@ -75,11 +75,8 @@ def staleness(rows: pd.DataFrame, wrong: Mapping[str, int]) -> Chart:
         for place, ((name, count), (axes,)) in enumerate(zip(wrong.items(), grid, strict=True)):
             mine = rows[rows.subscriber == name]
             style = FOREIGN_STYLES[place % len(FOREIGN_STYLES)]
-            axes.plot(mine.at_s, mine.age_ms, style.marker, color=style.color, ms=2.5)
-            axes.set(
-                ylabel="age, ms", title=f"{name}: {len(mine)} events, {count} wrong in the end"
-            )
-        plain_log(grid[0][0], "y")
+            axes.plot(mine.at_s, mine.age_ms / 1e3, style.marker, color=style.color, ms=2.5)
+            axes.set(ylabel="age, s", title=f"{name}: {len(mine)} events, {count} wrong in the end")
         grid[-1][0].set_xlabel("time since the first sale, s")
         corner_note(figure, "each point an event received; one run")
     mistaken = [name for name, count in wrong.items() if count]
