@@ -20,11 +20,11 @@ from starlette.websockets import WebSocket
 
 from labcore.kernel import LabError
 from labcore.lanes import Service, ServiceSetting
+from labcore.protocols.tokens import TICKET_S
 from servers.chat_service import contract, entries
 from servers.chat_service.contract import Answer
 from servers.chat_service.conversation import converse
 from servers.chat_service.listening import EventsResponse, Visits
-from servers.chat_service.passes import TICKET_S
 from servers.chat_service.wiring import OpenLane, checked_lane, open_lane
 
 BODY_TIMEOUT_S: Final = 5.0

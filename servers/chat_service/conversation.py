@@ -8,13 +8,13 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from labcore.kernel import LabError
+from labcore.protocols.tokens import Grant
 from servers.chat_service import contract
 from servers.chat_service.contract import Answer, ProblemError
 from servers.chat_service.domain import Slow
 from servers.chat_service.doorman import FullError
 from servers.chat_service.listening import Visits
 from servers.chat_service.outlet import Texts
-from servers.chat_service.passes import Pass
 from servers.chat_service.rooms import Session
 from servers.chat_service.wiring import OpenLane
 
@@ -55,7 +55,7 @@ async def converse(socket: WebSocket, lane: OpenLane, visits: Visits) -> None:
 
 
 async def _served(
-    socket: WebSocket, lane: OpenLane, visits: Visits, *, granted: Pass, room: str
+    socket: WebSocket, lane: OpenLane, visits: Visits, *, granted: Grant, room: str
 ) -> tuple[int, str]:
     last_id, slow = await _resumption(socket)
     talk = _Talk(socket, lane, room=room, member=granted.subject)

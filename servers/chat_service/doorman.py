@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 
+from labcore.protocols.tokens import Grant, KeySet, Revocations, Tickets
 from servers.chat_service import contract
-from servers.chat_service.passes import Pass, Revocations, Signer, Tickets
 
 LAB_WORD: Final = "lab."
 FAR_S: Final = 1e6  # seconds; a timer further away would only be set again
@@ -27,14 +27,14 @@ class Doorman:
     """Tokens, tickets, revocations, origins and places.
 
     Args:
-        signer: makes and reads the tokens.
+        keys: make and read the tokens.
         lab: whether anybody may have a token, and `lab.<member>` is one for every room.
         most: streams at once.
         most_each: streams of one member at once.
     """
 
-    def __init__(self, signer: Signer, *, lab: bool, most: int, most_each: int) -> None:
-        self._signer = signer
+    def __init__(self, keys: KeySet, *, lab: bool, most: int, most_each: int) -> None:
+        self._keys = keys
         self._lab = lab
         self._most = most
         self._most_each = most_each
@@ -44,7 +44,7 @@ class Doorman:
         self._ends: dict[str, set[Callable[[], object]]] = {}
         self.refused_total = 0
 
-    def bearer(self, connection: HTTPConnection) -> Pass:
+    def bearer(self, connection: HTTPConnection) -> Grant:
         """Who presents this token. Raises: ProblemError (401)."""
         kind, _, token = connection.headers.get("Authorization", "").partition(" ")
         if kind.lower() != "bearer" or not token:
@@ -54,11 +54,11 @@ class Doorman:
             raise contract.unauthenticated("the token is not valid, or has ended")
         return found
 
-    def member(self, connection: HTTPConnection, room: str) -> Pass:
+    def member(self, connection: HTTPConnection, room: str) -> Grant:
         """Who presents a token for this room. Raises: ProblemError (401, 403)."""
         return _reaching(self.bearer(connection), room)
 
-    def listener(self, connection: HTTPConnection, room: str) -> Pass:
+    def listener(self, connection: HTTPConnection, room: str) -> Grant:
         """Who may listen: by token, or by ticket; from no foreign page. Raises: ProblemError (401, 403)."""
         origin = connection.headers.get("Origin")
         if origin is not None and urlsplit(origin).netloc != connection.headers.get("Host"):
@@ -75,10 +75,10 @@ class Doorman:
         """A token for anybody who asks. Raises: ProblemError (404) outside the lab."""
         if not self._lab:
             raise contract.ProblemError(contract.problem(404, "tokens are not made here"))
-        granted = Pass(subject, scope, time.time() + ttl_s, secrets.token_hex(10))
-        return self._signer.mint(granted)
+        granted = Grant(subject, scope, time.time() + ttl_s, secrets.token_hex(10))
+        return self._keys.mint(granted)
 
-    def ticket(self, granted: Pass, path: str) -> str:
+    def ticket(self, granted: Grant, path: str) -> str:
         """A ticket for one stream. Raises: ProblemError (403, 422, 503)."""
         match = contract.PATH.fullmatch(path)
         if match is None:
@@ -88,13 +88,13 @@ class Doorman:
             raise contract.ProblemError(contract.problem(503, "too many tickets are open"))
         return ticket
 
-    def revoke(self, granted: Pass) -> None:
+    def revoke(self, granted: Grant) -> None:
         """The token is worth nothing from now on, and its streams end."""
         self._revoked.revoke(granted, now_s=time.time())
         for end in tuple(self._ends.get(granted.jti, ())):
             end()
 
-    def check_place(self, granted: Pass) -> None:
+    def check_place(self, granted: Grant) -> None:
         """Whether there is a place, before anything is done for it. Raises: FullError."""
         who = granted.subject
         if self._streams.total() >= self._most or self._streams[who] >= self._most_each:
@@ -102,7 +102,7 @@ class Doorman:
             raise FullError
 
     @contextmanager
-    def place(self, granted: Pass, end: Callable[[], object]) -> Iterator[None]:
+    def place(self, granted: Grant, end: Callable[[], object]) -> Iterator[None]:
         """A stream's place; `end` is called when its token ends. Raises: FullError."""
         self.check_place(granted)  # others may have come since
         who = granted.subject
@@ -125,15 +125,15 @@ class Doorman:
         """`streams` open, and how many were refused for want of a place."""
         return {"streams": self._streams.total(), "streams_refused_total": self.refused_total}
 
-    def _read(self, token: str) -> Pass | None:
+    def _read(self, token: str) -> Grant | None:
         if self._lab and token.startswith(LAB_WORD):
             name = token.removeprefix(LAB_WORD)
             known = contract.NAME.fullmatch(name) is not None
-            return Pass(name, (f"{SCOPE}:*",), time.time() + FAR_S, token) if known else None
-        return self._signer.read(token, now_s=time.time())
+            return Grant(name, (f"{SCOPE}:*",), time.time() + FAR_S, token) if known else None
+        return self._keys.read(token, now_s=time.time())
 
 
-def _reaching(granted: Pass, room: str) -> Pass:
+def _reaching(granted: Grant, room: str) -> Grant:
     if not granted.allows(SCOPE, room):
         raise contract.forbidden(f"the token has no scope {SCOPE}:{room}")
     return granted

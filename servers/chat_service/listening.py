@@ -11,11 +11,11 @@ from starlette.types import Receive, Scope, Send
 from labcore.kernel import LabError
 from labcore.lanes import Values
 from labcore.protocols import sse
+from labcore.protocols.tokens import Grant
 from servers.chat_service.contract import RETRY_OVERLOADED_MS, TOKEN_ENDED
 from servers.chat_service.domain import Slow
 from servers.chat_service.doorman import FullError
 from servers.chat_service.outlet import Events, Produce
-from servers.chat_service.passes import Pass
 from servers.chat_service.rooms import Session
 from servers.chat_service.wiring import OpenLane
 
@@ -33,7 +33,7 @@ class Visits:
 
     @asynccontextmanager
     async def visit(
-        self, granted: Pass, room: str, *, last_id: int | None, slow: Slow
+        self, granted: Grant, room: str, *, last_id: int | None, slow: Slow
     ) -> AsyncIterator[Session]:
         """A session that ends with its token.
 

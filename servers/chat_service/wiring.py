@@ -12,6 +12,7 @@ import anyio
 
 from labcore.kernel import UsageError
 from labcore.lanes import ServiceSetting, Values
+from labcore.protocols.tokens import KeySet
 from labcore.stores import AsyncDatabase, event_log
 from labcore.stores.event_log import Event
 from labcore.virtual import (
@@ -32,7 +33,6 @@ from servers.chat_service.feed import Feed
 from servers.chat_service.lane_reactive import ReactiveLane
 from servers.chat_service.lane_structured import StructuredLane
 from servers.chat_service.outlet import Write
-from servers.chat_service.passes import Signer
 from servers.chat_service.rooms import Session
 
 SECRET_VARIABLE: Final = "LABCORE_TOKEN_SECRET"  # noqa: S105 - a name, not a secret
@@ -137,7 +137,7 @@ async def _doorman(database: AsyncDatabase, setting: ServiceSetting) -> Doorman:
     if setting.lane == "threads":  # a stream without a thread would only wait in line for one
         most = min(most, int(values["workers"]))
     return Doorman(
-        Signer(secret),
+        KeySet({"chat": secret}),
         lab=bool(values["lab_tokens"]),
         most=most,
         most_each=int(values["streams_per_member"]),

@@ -19,6 +19,7 @@ ROOMS = sorted(
 OPEN_FILES = {
     "labcore.lanes.contract",
     "labcore.protocols.sse",  # a protocol is a door of its own: two of them may have a `Decoder`
+    "labcore.protocols.tokens",
     "labcore.protocols.webhook",
     "labcore.protocols.websocket",
     "labcore.stores.event_log",
