@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from labcore.kernel import UsageError
-from labcore.learn import run_chapter
-from labcore.show import write_book
 
 TITLE = "The concurrency workbench"
 
@@ -37,6 +35,9 @@ def export(
         VoidRunError: a cell failed; its message names chapter and cell.
         EnvironmentFault: the folder cannot be written.
     """
+    from labcore.learn import run_chapter  # notebooks and their looks: a second for nobody else
+    from labcore.show import write_book
+
     found = _notebooks(Path(notebooks))
     if not run:
         return write_book(found, Path(out), title=title)

@@ -2,13 +2,15 @@
 
 from dataclasses import asdict
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from labcore.measure import diagnose, take_vitals
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-def doctor(*, runs: str | Path | None = None) -> pd.DataFrame:
+
+def doctor(*, runs: str | Path | None = None) -> "pd.DataFrame":
     """Examine the machine for about a second; one row a fact, nothing is changed.
 
     Columns: `name`, `value` as read, `severity` (fine, doubtful, bad, unknown), `why` it matters,
@@ -17,5 +19,7 @@ def doctor(*, runs: str | Path | None = None) -> pd.DataFrame:
     Args:
         runs: where recordings will go, whose free disk counts; default `runs/`.
     """
+    import pandas as pd
+
     vitals = take_vitals(runs=None if runs is None else Path(runs))
     return pd.DataFrame([asdict(symptom) for symptom in diagnose(vitals)])

@@ -1,16 +1,20 @@
-"""A result: a recording on disk with its verdicts, its summary and its report."""
+"""A result: a recording on disk with its verdicts, its summary and its report.
+
+What draws and tabulates is imported where it is used, here and in the other faces: a command that only
+refuses bad input should not first load an atlas of charts.
+"""
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from labcore.kernel import UsageError
 from labcore.measure import Recording
-from labcore.show import print_summary, write_adr, write_report
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 RESULT_MIME = "application/vnd.labcore.result+json"
 LOOK_COLUMNS = (
@@ -31,12 +35,14 @@ class Result:
         return self.recording.path
 
     @property
-    def verdicts(self) -> pd.DataFrame:
+    def verdicts(self) -> "pd.DataFrame":
         """One row a verdict: arm, metric, word, ratio with interval, pairs, sentence."""
+        import pandas as pd
+
         return pd.DataFrame([asdict(verdict) for verdict in self.recording.verdicts])
 
     @property
-    def runs(self) -> pd.DataFrame:
+    def runs(self) -> "pd.DataFrame":
         """One row a run, void ones included: the fields of `RunRow`."""
         return self.recording.runs
 
@@ -56,7 +62,7 @@ class Result:
             "verdicts": [asdict(verdict) for verdict in self.recording.verdicts],
         }
 
-    def against(self, guess: Mapping[str, float], *, arm: str) -> pd.DataFrame:
+    def against(self, guess: Mapping[str, float], *, arm: str) -> "pd.DataFrame":
         """A prediction beside what was measured: ratios of `arm` to the baseline, by metric.
 
         Raises:
@@ -69,6 +75,8 @@ class Result:
         if strangers:
             known = ", ".join(sorted(measured)) or "none for this arm"
             raise UsageError(f"no verdict on {strangers[0]!r} for {arm!r}; there are: {known}")
+        import pandas as pd
+
         rows = [
             {
                 "metric": metric,
@@ -86,10 +94,14 @@ class Result:
 
     def print(self) -> None:
         """The verdict table on the terminal."""
+        from labcore.show import print_summary
+
         print_summary(self.recording)
 
     def report(self, path: str | Path | None = None) -> Path:
         """Write the self-contained HTML report (default: `report.html` in the recording)."""
+        from labcore.show import write_report
+
         return write_report(self.recording, Path(path) if path else self.path / "report.html")
 
     def adr(
@@ -113,6 +125,8 @@ class Result:
             UsageError: weights or objective that make no sense, or no verdicts to decide by.
             EnvironmentFault: the file cannot be written.
         """
+        from labcore.show import write_adr
+
         target = Path(path) if path else self.path / "adr.md"
         return write_adr(self.recording, target, weights=weights, objective=objective, title=title)
 

@@ -3,9 +3,8 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from rich.console import Console
 
 from labcore.faces.result import RESULT_MIME, Result, plain
@@ -17,6 +16,9 @@ from labcore.measure import (
     crossover_result,
 )
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 class CapacitySearch(Result):
     """The capacities of lanes: for each the rate that holds and the rate that does not."""
@@ -27,14 +29,18 @@ class CapacitySearch(Result):
         return capacity_results(self.recording)
 
     @property
-    def brackets(self) -> pd.DataFrame:
+    def brackets(self) -> "pd.DataFrame":
         """One row a lane: highest passing and lowest failing rate, state, bottleneck, sentence."""
+        import pandas as pd
+
         rows = [asdict(result) for result in self.results]
         return pd.DataFrame(rows).drop(columns="points")
 
     @property
-    def points(self) -> pd.DataFrame:
+    def points(self) -> "pd.DataFrame":
         """One row a lane and rate: state, passes, fails, voids, medians, bottleneck."""
+        import pandas as pd
+
         return pd.DataFrame([asdict(point) for result in self.results for point in result.points])
 
     def summary(self) -> dict[str, Any]:
@@ -59,20 +65,24 @@ class CrossoverMap(Result):
         return crossover_result(self.recording)
 
     @property
-    def cells(self) -> pd.DataFrame:
+    def cells(self) -> "pd.DataFrame":
         """One row a cell: value, rate, word, ratio with interval, pairs, bottlenecks."""
+        import pandas as pd
+
         return pd.DataFrame([asdict(cell) for cell in self.result.cells])
 
     @property
-    def words(self) -> pd.DataFrame:
+    def words(self) -> "pd.DataFrame":
         """The words as they lie on the map: a row a value, a column a rate."""
         return self.cells.pivot_table(
             index="value", columns="rate_per_s", values="word", aggfunc="first"
         )
 
     @property
-    def runs(self) -> pd.DataFrame:
+    def runs(self) -> "pd.DataFrame":
         """One row a run of every cell, void ones included, with the cell's `value` and `path`."""
+        import pandas as pd
+
         tables = [
             Recording.open(self.path / cell.path).runs.assign(value=cell.value, path=cell.path)
             for cell in self.result.cells
@@ -107,7 +117,7 @@ def _summary(found: Result) -> dict[str, Any]:
     }
 
 
-def _bundle(table: pd.DataFrame, summary: dict[str, Any]) -> dict[str, Any]:
+def _bundle(table: "pd.DataFrame", summary: dict[str, Any]) -> dict[str, Any]:
     return {
         "text/html": table.to_html(index=False, float_format="{:.3g}".format),
         "text/plain": table.to_string(index=False),

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 
@@ -16,7 +16,9 @@ from labcore.faces.searches import CapacitySearch, CrossoverMap, face_of
 from labcore.faces.study import Study
 from labcore.kernel import Trace, UsageError
 from labcore.lanes.contract import Value
-from labcore.show.widgets import Controls, Panel
+
+if TYPE_CHECKING:
+    from labcore.show.widgets import Controls, Panel
 
 OnEvent = Callable[[str, dict[str, Any]], None]
 
@@ -318,10 +320,10 @@ async def trace_async(study: Study) -> list[Trace]:
 def panel(
     study: Study,
     *,
-    controls: Controls = (),
+    controls: "Controls" = (),
     watch: Iterable[str] = ("threads",),
     name: str = "",
-) -> Panel:
+) -> "Panel":
     """The study as a panel: sliders for `controls`, Run, Cancel, and charts that move.
 
     `controls` names parameters, or maps them to the range worth exploring; `watch` names the server's
@@ -330,6 +332,8 @@ def panel(
 
     Raises: UsageError for a parameter or gauge that there is not.
     """
+    from labcore.show.widgets import Panel
+
     return Panel(
         study.scenario,
         lanes=study.lanes,
